@@ -1,0 +1,67 @@
+#include "ops.h"
+
+#define SHAPE_RIGHT_LEAF MG_SHAPE_VC
+#define SHAPE_RIGHT_PARAMETER MG_SHAPE_VP
+
+const mg_op_info mg_op_table[MG_OP_COUNT] = {
+    [MG_OP_free] = {"free", "", 0, MG_NEVER, MG_OP_free},
+    [MG_OP_leaf] = {"leaf", "", 0, MG_NEVER, MG_OP_leaf},
+    [MG_OP_closure] = {"closure", "", 0, MG_NEVER, MG_OP_closure},
+    [MG_OP_local] = {"local", "", 0, MG_NEVER, MG_OP_local},
+#define UNARY(name, symbol, raises, ...) \
+    [MG_OP_##name] = {#name, symbol, 1, MG_##raises, MG_OP_##name},
+#define PARAMETRIC(name, symbol, raises, ...) \
+    [MG_OP_##name] = {#name, symbol, 1, MG_##raises, MG_OP_##name},
+#define BINARY(name, symbol, constant, raises, ...)                      \
+    [MG_OP_##name] = {#name, symbol, 2, MG_##raises, MG_OP_##name},      \
+    [MG_OP_##name##_vc] = {#name, symbol, 2, MG_##raises, MG_OP_##name}, \
+    [MG_OP_##name##_cv] = {#name, symbol, 2, MG_##raises, MG_OP_##name},
+#define TERNARY(name, symbol, raises, ...) \
+    [MG_OP_##name] = {#name, symbol, 3, MG_##raises, MG_OP_##name},
+#include "ops.def"
+};
+
+const uint8_t mg_op_shapes[MG_OP_COUNT] = {
+    [MG_OP_free] = MG_SHAPE_NONE,
+    [MG_OP_leaf] = MG_SHAPE_NONE,
+    [MG_OP_closure] = MG_SHAPE_BLOCK,
+    [MG_OP_local] = MG_SHAPE_BLOCK,
+#define UNARY(name, ...) [MG_OP_##name] = MG_SHAPE_V,
+#define PARAMETRIC(name, ...) [MG_OP_##name] = MG_SHAPE_VP,
+#define BINARY(name, symbol, constant, ...)                                     \
+    [MG_OP_##name] = MG_SHAPE_VV, [MG_OP_##name##_vc] = SHAPE_RIGHT_##constant, \
+    [MG_OP_##name##_cv] = MG_SHAPE_CV,
+#define TERNARY(name, ...) [MG_OP_##name] = MG_SHAPE_BLOCK,
+#include "ops.def"
+};
+
+_Static_assert(MG_OP_COUNT <= 256, "an op code fits one byte of the node");
+
+mg_status mg_op_check(mg_op op, double a, double b, double r) {
+    int raises = mg_op_table[op].raises;
+    if (raises == MG_NEVER || isfinite(r)) {
+        return MG_OK;
+    }
+    if (raises == MG_DIVISION) {
+        return b == 0.0 ? MG_ZERO_DIVISION : MG_OK;
+    }
+    if (raises == MG_POWER) {
+        if (isnan(a) || isnan(b)) {
+            return MG_OK;
+        }
+        if (a == 0.0 && b < 0.0 && isfinite(b)) {
+            return MG_ZERO_POWER;
+        }
+        if (isnan(r)) {
+            return MG_COMPLEX_POWER;
+        }
+        return isfinite(a) && isfinite(b) ? MG_RANGE : MG_OK;
+    }
+    if (isnan(r)) {
+        return isnan(a) ? MG_OK : MG_DOMAIN;
+    }
+    if (!isfinite(a)) {
+        return MG_OK;
+    }
+    return raises == MG_POLE ? MG_DOMAIN : MG_RANGE;
+}

@@ -1,0 +1,110 @@
+/* The op codes, and each op's forward and partials as inline functions, generated from ops.def.
+
+   An op code says what the node's operands are as well as which op it is: `a * b`, `a * 2.0` and
+   `2.0 / a` are three codes of their rows, so the sweep needs no second dispatch. */
+#ifndef MG_OPS_H
+#define MG_OPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ops_math.h"
+#include "status.h"
+
+/* Free must be 0: a zeroed page is a page of free slots. Codes from MG_FIRST_INTERIOR on have
+   operands. `closure` nodes are built by the user with children and no rule of their own; `local`
+   nodes carry the partials that the user gave. */
+typedef enum {
+    MG_OP_free,
+    MG_OP_leaf,
+    MG_OP_closure,
+    MG_OP_local,
+#define UNARY(name, ...) MG_OP_##name,
+#define PARAMETRIC(name, ...) MG_OP_##name,
+#define BINARY(name, ...) MG_OP_##name, MG_OP_##name##_vc, MG_OP_##name##_cv,
+#define TERNARY(name, ...) MG_OP_##name,
+#include "ops.def"
+    MG_OP_COUNT
+} mg_op;
+
+#define MG_FIRST_INTERIOR MG_OP_closure
+
+/* What the operand fields of a node hold. V is a node, C an inline constant; the letters stand in
+   the order of the operands. */
+typedef enum {
+    MG_SHAPE_NONE,  /* a leaf, or a free slot */
+    MG_SHAPE_V,     /* one node */
+    MG_SHAPE_VC,    /* a node and a constant that is an operand */
+    MG_SHAPE_CV,    /* the constant is the first operand */
+    MG_SHAPE_VP,    /* a node and a constant that is a parameter of the op */
+    MG_SHAPE_VV,    /* two nodes */
+    MG_SHAPE_BLOCK, /* an operand block */
+} mg_shape;
+
+/* How a forward result that is not finite turns into an exception; see ops.def. */
+typedef enum { MG_NEVER, MG_OVERFLOW, MG_POLE, MG_DIVISION, MG_POWER } mg_raises;
+
+typedef struct {
+    const char *name;   /* of the row */
+    const char *symbol; /* what `_op` shows */
+    uint8_t arity;      /* operands of the row, parameters not counted; 0 for leaf and user-built */
+    uint8_t raises;     /* mg_raises */
+    uint8_t row;        /* the row's first code */
+} mg_op_info;
+
+extern const mg_op_info mg_op_table[MG_OP_COUNT];
+
+/* The shapes alone, a byte each: what freeing a node looks at. */
+extern const uint8_t mg_op_shapes[MG_OP_COUNT];
+
+/* Forward and partials. Unused arguments are part of the uniform signature. */
+#define MG_INLINE static inline __attribute__((unused))
+#if !defined(__GNUC__)
+#undef MG_INLINE
+#define MG_INLINE static inline
+#endif
+
+#define UNARY(name, symbol, raises, forward, da, ...)                    \
+    MG_INLINE double mg_##name##_forward(double a) { return (forward); } \
+    MG_INLINE double mg_##name##_da(double a, double r) {                \
+        (void)a;                                                         \
+        (void)r;                                                         \
+        return (da);                                                     \
+    }
+#define PARAMETRIC(name, symbol, raises, parameter, initial, forward, da, ...)     \
+    MG_INLINE double mg_##name##_forward(double a, double c) { return (forward); } \
+    MG_INLINE double mg_##name##_da(double a, double c, double r) {                \
+        (void)r;                                                                   \
+        return (da);                                                               \
+    }
+#define BINARY(name, symbol, constant, raises, forward, da, db, ...)               \
+    MG_INLINE double mg_##name##_forward(double a, double b) { return (forward); } \
+    MG_INLINE double mg_##name##_da(double a, double b, double r) {                \
+        (void)a;                                                                   \
+        (void)b;                                                                   \
+        (void)r;                                                                   \
+        return (da);                                                               \
+    }                                                                              \
+    MG_INLINE double mg_##name##_db(double a, double b, double r) {                \
+        (void)a;                                                                   \
+        (void)b;                                                                   \
+        (void)r;                                                                   \
+        return (db);                                                               \
+    }
+#define TERNARY(name, symbol, raises, forward, da, db, dc, ...)                              \
+    MG_INLINE double mg_##name##_forward(double a, double b, double c) { return (forward); } \
+    MG_INLINE void mg_##name##_partials(double a, double b, double c, double r, double *d) { \
+        (void)b;                                                                             \
+        (void)c;                                                                             \
+        (void)r;                                                                             \
+        d[0] = (da);                                                                         \
+        d[1] = (db);                                                                         \
+        d[2] = (dc);                                                                         \
+    }
+#include "ops.def"
+
+/* MG_OK, or why the op with this code must raise: call it when the result r of a and b is not
+ * finite. */
+mg_status mg_op_check(mg_op op, double a, double b, double r);
+
+#endif

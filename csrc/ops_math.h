@@ -1,0 +1,149 @@
+/* The formulas that do not fit a cell of ops.def. Each is accurate to a few ULP over its whole
+   domain: where the textbook form cancels (1 - r*r for a saturated tanh) another form takes over.
+ */
+#ifndef MG_OPS_MATH_H
+#define MG_OPS_MATH_H
+
+#include <math.h>
+
+/* Spelled out: M_PI and its kin are not part of ISO C. */
+#define MG_LOG2_E 1.44269504088896340736
+#define MG_LOG10_E 0.434294481903251827651
+#define MG_SQRT_HALF 0.707106781186547524401
+#define MG_TWO_OVER_SQRT_PI 1.12837916709551257390
+#define MG_ONE_OVER_SQRT_TWO_PI 0.398942280401432677940
+
+static inline double math_sign(double a) { return isnan(a) ? a : (double)((a > 0.0) - (a < 0.0)); }
+
+/* The square is written out: it is what nearly everybody raises to, and 2*a is exact. */
+static inline double math_pow_da(double a, double b) {
+    if (b == 2.0) {
+        return 2.0 * a;
+    }
+    return b == 0.0 ? 0.0 : b * pow(a, b - 1.0);
+}
+
+/* r * log(a), continued by its limit 0 where r vanishes. */
+static inline double math_pow_db(double a, double b, double r) {
+    if (isnan(a) || isnan(b) || a < 0.0) {
+        return NAN;
+    }
+    if (a == 0.0) {
+        return b >= 0.0 ? 0.0 : -INFINITY;
+    }
+    return r == 0.0 ? 0.0 : r * log(a);
+}
+
+/* Whether the square of a keeps its digits: it neither overflows nor becomes denormal. */
+static inline int math_square_is_safe(double a) { return fabs(a) > 1e-150 && fabs(a) < 1e150; }
+
+/* -a / (b*b); the two-step form loses digits when a / b is denormal, this one when b*b is. */
+static inline double math_div_db(double a, double b) {
+    return math_square_is_safe(b) ? -a / (b * b) : -(a / b) / b;
+}
+
+/* 1 / (1 + a*a); past 1e8 the 1 is below half an ULP and a*a may overflow. */
+static inline double math_atan_da(double a) {
+    return fabs(a) < 1e8 ? 1.0 / (1.0 + a * a) : (1.0 / a) / a;
+}
+
+/* 1 - r*r loses digits as r nears 1; from there 1/cosh(a)^2 written with a decaying exponential. */
+static inline double math_tanh_da(double a, double r) {
+    double square = r * r;
+    if (square < 0.99) {
+        return 1.0 - square;
+    }
+    double e = exp(-2.0 * fabs(a));
+    return 4.0 * e / ((1.0 + e) * (1.0 + e));
+}
+
+static inline double math_erf_da(double a) { return MG_TWO_OVER_SQRT_PI * exp(-a * a); }
+
+/* Both branches exponentiate a non-positive number, so nothing overflows. */
+static inline double math_sigmoid(double a) {
+    if (a >= 0.0) {
+        return 1.0 / (1.0 + exp(-a));
+    }
+    double e = exp(a);
+    return e / (1.0 + e);
+}
+
+static inline double math_sigmoid_da(double a) {
+    double e = exp(-fabs(a));
+    return e / ((1.0 + e) * (1.0 + e));
+}
+
+static inline double math_softplus(double a) { return (a > 0.0 ? a : 0.0) + log1p(exp(-fabs(a))); }
+
+/* At minus infinity the product is inf * 0; its limit is a zero from below. */
+static inline double math_silu(double a) { return a == -INFINITY ? -0.0 : a * math_sigmoid(a); }
+
+static inline double math_silu_da(double a) {
+    if (isinf(a)) {
+        return a > 0.0 ? 1.0 : 0.0;
+    }
+    return math_sigmoid(a) * (1.0 + a * math_sigmoid(-a));
+}
+
+static inline double math_gelu(double a) {
+    return a == -INFINITY ? -0.0 : a * 0.5 * erfc(-a * MG_SQRT_HALF);
+}
+
+static inline double math_gelu_da(double a) {
+    if (isinf(a)) {
+        return a > 0.0 ? 1.0 : 0.0;
+    }
+    return 0.5 * erfc(-a * MG_SQRT_HALF) + a * MG_ONE_OVER_SQRT_TWO_PI * exp(-0.5 * a * a);
+}
+
+/* Powers of two that bring a very large or very small pair to where squares are safe. */
+#define MG_SCALE_UP 0x1p600
+#define MG_SCALE_DOWN 0x1p-600
+
+/* p / (p*p + q*q), scaled where the squares would overflow or vanish. */
+static inline double math_atan2_partial(double p, double q) {
+    double largest = fmax(fabs(p), fabs(q));
+    if (isnan(p) || isnan(q) || math_square_is_safe(largest)) {
+        return p / (p * p + q * q);
+    }
+    if (isinf(largest)) {
+        return 0.0;
+    }
+    double scale = largest < 1.0 ? MG_SCALE_UP : MG_SCALE_DOWN;
+    p *= scale;
+    q *= scale;
+    return p / (p * p + q * q) * scale;
+}
+
+/* p / r for r = hypot(p, q), with the subgradient 0 at the origin and the limits at infinity. */
+static inline double math_hypot_partial(double p, double q, double r) {
+    if (r == 0.0) {
+        return 0.0;
+    }
+    if (isinf(p)) {
+        return isinf(q) ? copysign(MG_SQRT_HALF, p) : copysign(1.0, p);
+    }
+    if (isinf(q)) {
+        return 0.0;
+    }
+    if (r < 1e-290) { /* r is denormal or nearly so: too few digits */
+        p *= MG_SCALE_UP;
+        return p / hypot(p, q * MG_SCALE_UP);
+    }
+    /* Both finite: if r is infinite only the sum overflowed. */
+    return isinf(r) ? 0.5 * p / hypot(0.5 * p, 0.5 * q) : p / r;
+}
+
+static inline double math_minimum(double a, double b) { return a <= b || isnan(a) ? a : b; }
+
+static inline double math_maximum(double a, double b) { return a >= b || isnan(a) ? a : b; }
+
+/* The share of the gradient of minimum(p, q) that goes to p: a tie is split. */
+static inline double math_less_share(double p, double q) {
+    if (isnan(p) || isnan(q)) {
+        return NAN;
+    }
+    return p < q ? 1.0 : p == q ? 0.5 : 0.0;
+}
+
+#endif
