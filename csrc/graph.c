@@ -1,0 +1,257 @@
+/* Differentiating: the marked sweep over the creation log, and the execution of a listed order.
+
+   Invariant of the sweep: `pending` is the number of marked interior nodes not yet visited, and all
+   of them are older than the node at hand. Leaves are marked too but never counted: nothing flows
+   on from them, so the walk may end above them. */
+#include "graph.h"
+
+#include "order.h"
+
+/* How often long loops ask whether to stop: a run is at most MG_PAGE_SLOTS nodes, so both are far
+   below a millisecond of work. */
+#define POLL_RUNS 32
+#define POLL_NODES 16384
+
+#if defined(__GNUC__)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE static inline
+#endif
+
+/* `epoch` 0 means that nobody is marking. */
+ALWAYS_INLINE void reach(mg_node *node, uint16_t epoch, size_t *pending) {
+    if (epoch != 0) {
+        *pending += (node->mark != epoch) & mg_node_is_interior(node);
+        node->mark = epoch;
+    }
+}
+
+static void propagate_block(mg_node *node, uint16_t epoch, size_t *pending) {
+    mg_block *block = mg_node_block(node);
+    if (block->count == 0) {
+        return;
+    }
+    double *partials = block->has_partials ? mg_block_partials(block) : NULL;
+    for (uint32_t i = 0; i < block->count; i++) {
+        mg_node *operand = block->operands[i];
+        if (partials != NULL) {
+            operand->grad += partials[i] * node->grad;
+        }
+        reach(operand, epoch, pending);
+    }
+}
+
+/* Adds what flows from `node` into its operands, and marks them. */
+ALWAYS_INLINE void propagate(mg_node *node, uint16_t epoch, size_t *pending) {
+    const double g = node->grad;
+    const double r = node->data;
+    mg_node *x = mg_node_left(node)->node;
+    const mg_right right = *mg_node_right(node);
+    (void)r;
+    switch ((mg_op)node->op) {
+#define UNARY(name, ...)                           \
+    case MG_OP_##name:                             \
+        x->grad += mg_##name##_da(x->data, r) * g; \
+        reach(x, epoch, pending);                  \
+        break;
+#define PARAMETRIC(name, ...)                                      \
+    case MG_OP_##name:                                             \
+        x->grad += mg_##name##_da(x->data, right.constant, r) * g; \
+        reach(x, epoch, pending);                                  \
+        break;
+#define BINARY(name, ...)                                          \
+    case MG_OP_##name: {                                           \
+        mg_node *y = right.node;                                   \
+        const double a = x->data, b = y->data;                     \
+        x->grad += mg_##name##_da(a, b, r) * g;                    \
+        y->grad += mg_##name##_db(a, b, r) * g;                    \
+        reach(x, epoch, pending);                                  \
+        reach(y, epoch, pending);                                  \
+        break;                                                     \
+    }                                                              \
+    case MG_OP_##name##_vc:                                        \
+        x->grad += mg_##name##_da(x->data, right.constant, r) * g; \
+        reach(x, epoch, pending);                                  \
+        break;                                                     \
+    case MG_OP_##name##_cv:                                        \
+        x->grad += mg_##name##_db(right.constant, x->data, r) * g; \
+        reach(x, epoch, pending);                                  \
+        break;
+/* A zero partial here is a choice not taken: nothing flows, not even inf * 0. */
+#define TERNARY(name, ...)                                                                   \
+    case MG_OP_##name: {                                                                     \
+        mg_node **operands = mg_node_block(node)->operands;                                  \
+        double d[3];                                                                         \
+        mg_##name##_partials(operands[0]->data, operands[1]->data, operands[2]->data, r, d); \
+        for (int i = 0; i < 3; i++) {                                                        \
+            if (d[i] != 0.0) {                                                               \
+                operands[i]->grad += d[i] * g;                                               \
+            }                                                                                \
+            reach(operands[i], epoch, pending);                                              \
+        }                                                                                    \
+        break;                                                                               \
+    }
+#include "ops.def"
+    case MG_OP_closure:
+    case MG_OP_local:
+        propagate_block(node, epoch, pending);
+        break;
+    case MG_OP_free:
+    case MG_OP_leaf:
+    case MG_OP_COUNT:
+        break;
+    }
+}
+
+void mg_graph_step(mg_node *node) {
+    size_t pending = 0;
+    propagate(node, 0, &pending);
+}
+
+void mg_graph_partials(mg_node *node, double *d) {
+    mg_node *x = mg_node_left(node)->node;
+    const mg_right right = *mg_node_right(node);
+    const double r = node->data;
+    switch ((mg_op)node->op) {
+#define UNARY(name, ...)                   \
+    case MG_OP_##name:                     \
+        d[0] = mg_##name##_da(x->data, r); \
+        break;
+#define PARAMETRIC(name, ...)                              \
+    case MG_OP_##name:                                     \
+        d[0] = mg_##name##_da(x->data, right.constant, r); \
+        break;
+#define BINARY(name, ...)                                    \
+    case MG_OP_##name:                                       \
+        d[0] = mg_##name##_da(x->data, right.node->data, r); \
+        d[1] = mg_##name##_db(x->data, right.node->data, r); \
+        break;                                               \
+    case MG_OP_##name##_vc:                                  \
+        d[0] = mg_##name##_da(x->data, right.constant, r);   \
+        break;                                               \
+    case MG_OP_##name##_cv:                                  \
+        d[0] = mg_##name##_db(right.constant, x->data, r);   \
+        break;
+#define TERNARY(name, ...)                                                                   \
+    case MG_OP_##name: {                                                                     \
+        mg_node **operands = mg_node_block(node)->operands;                                  \
+        mg_##name##_partials(operands[0]->data, operands[1]->data, operands[2]->data, r, d); \
+        break;                                                                               \
+    }
+#include "ops.def"
+    case MG_OP_closure:
+    case MG_OP_local: {
+        mg_block *block = mg_node_block(node);
+        for (uint32_t i = 0; i < block->count; i++) {
+            d[i] = block->has_partials ? mg_block_partials(block)[i] : 0.0;
+        }
+        break;
+    }
+    case MG_OP_free:
+    case MG_OP_leaf:
+    case MG_OP_COUNT:
+        break;
+    }
+}
+
+static mg_status sweep(mg_graph *graph, mg_node *root) {
+    mg_arena *arena = &graph->arena;
+    const uint16_t epoch = mg_arena_next_epoch(arena);
+    size_t pending = 1;
+    uint32_t until_poll = POLL_RUNS;
+    root->mark = epoch;
+    mg_node *node = mg_slot_after(root);
+    for (uint32_t run = root->run + 1; run-- > 0;) {
+        if (arena->runs[run].page != NULL) {
+            mg_node *first = mg_run_first(arena, run);
+            if (run != root->run) {
+                node = mg_run_end(arena, run);
+            }
+            while (node != first) {
+                node = mg_slot_before(node);
+                if (node->mark == epoch && node->run == run) {
+                    propagate(node, epoch, &pending);
+                    /* Leaves get here as well, uncounted. */
+                    if (mg_node_is_interior(node) && --pending == 0) {
+                        return MG_OK;
+                    }
+                }
+            }
+        }
+        if (--until_poll == 0) {
+            until_poll = POLL_RUNS;
+            if (graph->hooks.poll != NULL && graph->hooks.poll()) {
+                return MG_INTERRUPTED;
+            }
+        }
+    }
+    return MG_OK;
+}
+
+static mg_status execute(mg_graph *graph, const mg_order *order, mg_node **culprit) {
+    for (size_t i = 0; i < order->count; i++) {
+        mg_node *node = order->nodes[i];
+        if (culprit != NULL && !isfinite(node->grad)) {
+            node->refcount++;
+            *culprit = node;
+            return MG_NOT_FINITE;
+        }
+        if (node->flags & MG_CLOSURE) {
+            mg_status status = graph->hooks.call_closure(node);
+            if (status != MG_OK) {
+                return status;
+            }
+        } else {
+            mg_graph_step(node);
+        }
+        if (i % POLL_NODES == POLL_NODES - 1 && graph->hooks.poll != NULL && graph->hooks.poll()) {
+            return MG_INTERRUPTED;
+        }
+    }
+    return MG_OK;
+}
+
+static mg_status backward_listed(mg_graph *graph, mg_node *root, int depth_first,
+                                 mg_node **culprit) {
+    mg_order order = {0};
+    mg_arena *arena = &graph->arena;
+    mg_status status;
+    if (depth_first || graph->foreign != 0 || arena->sweeping != 0) {
+        status = mg_order_depth_first(root, graph->hooks.poll, &order);
+    } else {
+        arena->sweeping++;
+        status = mg_order_by_log(arena, root, graph->hooks.poll, &order);
+        arena->sweeping--;
+    }
+    if (status == MG_OK) {
+        root->grad = 1.0;
+        status = execute(graph, &order, culprit);
+    }
+    for (size_t i = 0; i < order.count; i++) {
+        mg_graph_drop(graph, order.nodes[i]);
+    }
+    mg_order_clear(&order);
+    return status;
+}
+
+mg_status mg_graph_backward(mg_graph *graph, mg_node *root) {
+    if (graph->closures != 0 || graph->foreign != 0 || graph->arena.sweeping != 0) {
+        return backward_listed(graph, root, 0, NULL);
+    }
+    root->grad = 1.0;
+    if (!mg_node_is_interior(root)) {
+        return MG_OK;
+    }
+    graph->arena.sweeping++;
+    mg_status status = sweep(graph, root);
+    graph->arena.sweeping--;
+    return status;
+}
+
+mg_status mg_graph_backward_checked(mg_graph *graph, mg_node *root, mg_node **culprit) {
+    return backward_listed(graph, root, 0, culprit);
+}
+
+mg_status mg_graph_backward_depth_first(mg_graph *graph, mg_node *root) {
+    return backward_listed(graph, root, 1, NULL);
+}
