@@ -216,13 +216,15 @@ static mg_status backward_listed(mg_graph *graph, mg_node *root, int depth_first
     mg_order order = {0};
     mg_arena *arena = &graph->arena;
     mg_status status;
-    if (depth_first || graph->foreign != 0 || arena->sweeping != 0) {
-        status = mg_order_depth_first(root, graph->hooks.poll, &order);
-    } else {
-        arena->sweeping++;
+    int by_log = !depth_first && graph->foreign == 0 && arena->sweeping == 0;
+    /* Until the list holds its references, nothing may change an operand or the log. */
+    arena->sweeping++;
+    if (by_log) {
         status = mg_order_by_log(arena, root, graph->hooks.poll, &order);
-        arena->sweeping--;
+    } else {
+        status = mg_order_depth_first(root, graph->hooks.poll, &order);
     }
+    arena->sweeping--;
     if (status == MG_OK) {
         root->grad = 1.0;
         status = execute(graph, &order, culprit);

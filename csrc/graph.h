@@ -49,7 +49,7 @@ typedef struct {
    stays usable. */
 mg_status mg_graph_backward(mg_graph *graph, mg_node *root);
 
-/* The same through the listed order; with `check`, MG_NOT_FINITE when a node whose grad is not
+/* The same through the listed order, checking: MG_NOT_FINITE when a node whose grad is not
    finite comes up, and `*culprit` becomes a new reference to it. */
 mg_status mg_graph_backward_checked(mg_graph *graph, mg_node *root, mg_node **culprit);
 

@@ -54,7 +54,7 @@ static inline int mg_is_value(PyObject *object) {
     return mg_is_exact_value(object) || PyType_IsSubtype(Py_TYPE(object), mg_value_type);
 }
 
-/* --- value_new.c: making nodes --- */
+/* --- value_node.c: making nodes from C --- */
 
 /* Sets `*number` from a float, an int or whatever `convert` takes: 1, 0 or -1 as there. */
 int mg_value_number(PyObject *object, double *number);
@@ -73,13 +73,21 @@ mg_node *mg_value_leaf(double data);
 /* A node whose operands are the `count` given ones (borrowed), in an operand block. */
 PyObject *mg_value_block_node(mg_op op, double data, mg_node *const *operands, uint32_t count);
 
-PyObject *mg_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
-int mg_value_init(PyObject *self, PyObject *args, PyObject *kwargs);
-PyObject *mg_value_vectorcall(PyObject *type, PyObject *const *args, size_t count, PyObject *names);
+/* A block for `count` operands, which it does not hold yet. NULL with MemoryError. */
+mg_block *mg_value_block(uint32_t count, int has_partials);
+
+/* Takes a reference to each operand of the block; returns whether one of them is tracked. */
+int mg_value_hold(mg_block *block);
 
 /* Turns the inline constant of a node into a leaf operand that then stays. 0, or -1 with
  * MemoryError. */
 int mg_value_materialize(mg_node *node);
+
+/* --- value_new.c: the constructor --- */
+
+PyObject *mg_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+int mg_value_init(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *mg_value_vectorcall(PyObject *type, PyObject *const *args, size_t count, PyObject *names);
 
 /* --- value_side.c: side records, the cyclic collector, death --- */
 

@@ -1,130 +1,5 @@
-/* Making nodes: the constructor in the spelling of all four dialects, leaves, operand blocks. */
+/* The constructor, in the spelling of all four dialects. */
 #include "value.h"
-
-#include <string.h>
-
-static int number_of(PyObject *object, int loose, double *number) {
-    if (PyFloat_Check(object)) {
-        *number = PyFloat_AS_DOUBLE(object);
-        return 1;
-    }
-    if (PyLong_Check(object)) {
-        *number = PyLong_AsDouble(object);
-        return *number == -1.0 && PyErr_Occurred() ? -1 : 1;
-    }
-    if (mg_is_value(object)) {
-        return 0;
-    }
-    return mg_loans.convert(object, loose, number);
-}
-
-int mg_value_number(PyObject *object, double *number) { return number_of(object, 0, number); }
-
-int mg_value_require_number(PyObject *object, const char *what, double *number) {
-    int known = number_of(object, 1, number);
-    if (known == 0) {
-        PyErr_Format(PyExc_TypeError, "%s must be a real number, not '%.200s'%s", what,
-                     Py_TYPE(object)->tp_name,
-                     mg_is_value(object) ? "; use its .data for the plain number" : "");
-    }
-    return known == 1 ? 0 : -1;
-}
-
-PyObject *mg_value_raise(mg_status status, mg_op op, double a, double b) {
-    PyObject *type = PyExc_ValueError;
-    const mg_op_info *info = &mg_op_table[op];
-    if (status == MG_NO_MEMORY) {
-        return PyErr_NoMemory();
-    }
-    if (status == MG_RANGE) {
-        type = PyExc_OverflowError;
-    } else if (status == MG_ZERO_DIVISION || status == MG_ZERO_POWER) {
-        type = PyExc_ZeroDivisionError;
-    }
-    PyObject *first = PyFloat_FromDouble(a);
-    PyObject *second = PyFloat_FromDouble(b);
-    if (first != NULL && second != NULL) {
-        if (info->arity == 2) {
-            PyErr_Format(type, "Value %s: %s, for %R %s %R", info->symbol, mg_status_text(status),
-                         first, info->symbol, second);
-        } else {
-            PyErr_Format(type, "Value %s: %s, for %s(%R)", info->symbol, mg_status_text(status),
-                         info->name, first);
-        }
-    }
-    Py_XDECREF(first);
-    Py_XDECREF(second);
-    return NULL;
-}
-
-mg_node *mg_value_leaf(double data) {
-    mg_node *node = mg_value_node(MG_OP_leaf, data);
-    if (node != NULL) {
-        mg_node_prefix(node)->left.node = NULL;
-        node->right.node = NULL;
-    }
-    return node;
-}
-
-/* A block for `count` operands, which it does not hold yet. */
-static mg_block *block_new(uint32_t count, int has_partials) {
-    size_t bytes = sizeof(mg_block) + count * sizeof(mg_node *);
-    if (has_partials) {
-        bytes += count * sizeof(double);
-    }
-    mg_block *block = mg_memory_alloc(1, bytes);
-    if (block == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    block->count = count;
-    block->has_partials = (uint32_t)has_partials;
-    return block;
-}
-
-/* Takes a reference to each operand of the block; whether one of them is tracked. */
-static int hold_operands(mg_block *block) {
-    int tracked = 0;
-    for (uint32_t i = 0; i < block->count; i++) {
-        block->operands[i]->refcount++;
-        tracked |= block->operands[i]->flags & MG_TRACKED;
-    }
-    return tracked;
-}
-
-PyObject *mg_value_block_node(mg_op op, double data, mg_node *const *operands, uint32_t count) {
-    mg_block *block = block_new(count, 0);
-    mg_node *node = block != NULL ? mg_value_node(op, data) : NULL;
-    if (node == NULL) {
-        mg_memory_free(block);
-        return NULL;
-    }
-    memcpy(block->operands, operands, count * sizeof(mg_node *));
-    mg_node_prefix(node)->left.block = block;
-    node->right.node = NULL;
-    return hold_operands(block) ? mg_value_tracked(node) : mg_object_of(node);
-}
-
-int mg_value_materialize(mg_node *node) {
-    int shape = mg_op_shapes[node->op];
-    if (shape != MG_SHAPE_VC && shape != MG_SHAPE_CV) {
-        return 0;
-    }
-    mg_left *left = mg_node_left(node);
-    mg_right *right = mg_node_right(node);
-    mg_node *leaf = mg_value_leaf(right->constant);
-    if (leaf == NULL) {
-        return -1;
-    }
-    if (shape == MG_SHAPE_VC) {
-        right->node = leaf;
-    } else {
-        right->node = left->node;
-        left->node = leaf;
-    }
-    node->op = mg_op_table[node->op].row;
-    return 0;
-}
 
 /* What the constructor was called with: borrowed references, NULL where an argument was not given.
  */
@@ -268,7 +143,7 @@ static int build_block(parts *made, const arguments *given) {
         return -1;
     }
     if (count != 0) {
-        made->block = block_new((uint32_t)count, given->local_grads != NULL);
+        made->block = mg_value_block((uint32_t)count, given->local_grads != NULL);
         if (made->block == NULL) {
             return -1;
         }
@@ -335,7 +210,7 @@ static void move_into(mg_node *node, parts *made) {
                   PyObject_IS_GC((PyObject *)made->side->label);
     node->data = made->data;
     if (made->block != NULL) {
-        tracked |= hold_operands(made->block);
+        tracked |= mg_value_hold(made->block);
         mg_node_left(node)->block = made->block;
         node->op = made->block->has_partials ? MG_OP_local : MG_OP_closure;
         made->block = NULL;
@@ -409,15 +284,13 @@ static int unpack(arguments *given, PyObject *args, PyObject *kwargs) {
     return 0;
 }
 
-/* A subclass may have any signature of its own: its instance starts as a leaf of data 0, and what
-   __init__ hands up fills it. */
+/* A subclass may have any signature of its own: an instance starts as a leaf of data 0, and what
+   __init__ hands up fills it. Value(...) itself does not come here but through the vectorcall. */
 PyObject *mg_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)args;
+    (void)kwargs;
     if (type == mg_value_type) {
-        arguments given = {0};
-        if (PyTuple_GET_SIZE(args) == 0 && (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0)) {
-            return mg_object_of(mg_value_leaf(0.0));
-        }
-        return unpack(&given, args, kwargs) < 0 ? NULL : construct(&given);
+        return mg_object_of(mg_value_leaf(0.0));
     }
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL) {
@@ -441,31 +314,51 @@ PyObject *mg_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     return self;
 }
 
+/* A node of the arena must stay younger than its children. A subclass instance has no age; a leaf
+   among them cannot depend on the node. */
+static int is_older(const mg_node *child, const mg_node *node) {
+    if (node->flags & MG_FOREIGN) {
+        return 1;
+    }
+    if (child->flags & MG_FOREIGN) {
+        return !mg_node_is_interior(child);
+    }
+    return child->run != node->run ? child->run < node->run : child < node;
+}
+
+static int check_init(const mg_node *node, const parts *made) {
+    if (mg_node_is_interior(node) && mg_heap.arena.sweeping != 0) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "Value.__init__ cannot change the children of a node while "
+                        "a backward pass is under way");
+        return -1;
+    }
+    for (uint32_t i = 0; made->block != NULL && i < made->block->count; i++) {
+        if (!is_older(made->block->operands[i], node)) {
+            PyErr_SetString(PyExc_ValueError,
+                            "an existing Value cannot be given children that are "
+                            "younger than it; make a new one: Value(data, children)");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* On an existing Value this does what the pure engines' __init__ does: everything but free
+   attributes starts anew. */
 int mg_value_init(PyObject *self, PyObject *args, PyObject *kwargs) {
     mg_node *node = mg_node_of(self);
     arguments given = {0};
     parts made;
-    if (unpack(&given, args, kwargs) < 0) {
+    if (unpack(&given, args, kwargs) < 0 || build(&made, &given) < 0) {
         return -1;
     }
-    if (!(node->flags & MG_FOREIGN)) {
-        /* __new__ has done it all. A node of the log cannot be given children later: they might be
-           younger than it. */
-        if (mg_node_is_interior(node)) {
-            return 0;
-        }
-        if (given.children != NULL && PyObject_IsTrue(given.children) != 0) {
-            if (!PyErr_Occurred()) {
-                PyErr_SetString(PyExc_TypeError, "an existing Value cannot be given children; "
-                                                 "make a new one: Value(data, children, op)");
-            }
-            return -1;
-        }
-    }
-    if (build(&made, &given) < 0) {
+    if (check_init(node, &made) < 0) {
+        parts_clear(&made);
         return -1;
     }
     mg_value_reset(node);
     move_into(node, &made);
+    node->grad = 0.0;
     return 0;
 }
