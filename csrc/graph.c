@@ -154,6 +154,21 @@ void mg_graph_partials(mg_node *node, double *d) {
     }
 }
 
+/* Operands lie anywhere below their parent. Asking for those of a slot some way down hides the wait
+   for their memory; of a slot that is free, or holds a constant, this asks for memory that nobody
+   needs, and never faults. */
+#define PREFETCH_SLOTS 12
+#if defined(__GNUC__)
+#define PREFETCH_FOR_WRITE(address) __builtin_prefetch((address), 1)
+#else
+#define PREFETCH_FOR_WRITE(address) ((void)(address))
+#endif
+
+ALWAYS_INLINE void prefetch_operands(const mg_node *node) {
+    PREFETCH_FOR_WRITE(&mg_node_prefix(node)->left.node->grad);
+    PREFETCH_FOR_WRITE(&node->right.node->grad);
+}
+
 static mg_status sweep(mg_graph *graph, mg_node *root) {
     mg_arena *arena = &graph->arena;
     const uint16_t epoch = mg_arena_next_epoch(arena);
@@ -167,8 +182,13 @@ static mg_status sweep(mg_graph *graph, mg_node *root) {
             if (run != root->run) {
                 node = mg_run_end(arena, run);
             }
+            const mg_node *prefetch_end = mg_page_slot(arena->runs[run].page, PREFETCH_SLOTS);
             while (node != first) {
                 node = mg_slot_before(node);
+                if (node >= prefetch_end) {
+                    prefetch_operands(
+                        (const mg_node *)((const char *)node - PREFETCH_SLOTS * MG_SLOT_BYTES));
+                }
                 if (node->mark == epoch && node->run == run) {
                     propagate(node, epoch, &pending);
                     /* Leaves get here as well, uncounted. */
