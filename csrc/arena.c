@@ -172,7 +172,6 @@ mg_node *mg_arena_refill(mg_arena *arena) {
                 slot = mg_slot_after(slot);
                 arena->skipped++;
             }
-            arena->cursor = slot;
             if (slot != sentinel) {
                 return slot;
             }

@@ -159,14 +159,15 @@ void mg_graph_partials(mg_node *node, double *d) {
    needs, and never faults. */
 #define PREFETCH_SLOTS 12
 #if defined(__GNUC__)
-#define PREFETCH_FOR_WRITE(address) __builtin_prefetch((address), 1)
+#define PREFETCH_FOR_WRITE(address) __builtin_prefetch((const void *)(address), 1)
 #else
 #define PREFETCH_FOR_WRITE(address) ((void)(address))
 #endif
 
+/* Addresses as numbers: what the slot holds need not be a pointer at all. */
 ALWAYS_INLINE void prefetch_operands(const mg_node *node) {
-    PREFETCH_FOR_WRITE(&mg_node_prefix(node)->left.node->grad);
-    PREFETCH_FOR_WRITE(&node->right.node->grad);
+    PREFETCH_FOR_WRITE((uintptr_t)mg_node_prefix(node)->left.node + offsetof(mg_node, grad));
+    PREFETCH_FOR_WRITE((uintptr_t)node->right.node + offsetof(mg_node, grad));
 }
 
 static mg_status sweep(mg_graph *graph, mg_node *root) {

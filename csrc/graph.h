@@ -68,6 +68,30 @@ void mg_graph_partials(mg_node *node, double *partials);
  * depth. */
 void mg_graph_release(mg_graph *graph, mg_node *dead);
 
+/* The common end of a temporary, without a cascade: frees a dead node that has nothing rare about
+   it and whose operands live on. Returns 0, with nothing done, for any other. */
+static inline int mg_graph_release_alone(mg_graph *graph, mg_node *dead) {
+    mg_node *left = mg_node_prefix(dead)->left.node, *right = dead->right.node;
+    mg_shape shape = mg_op_shapes[dead->op];
+    if ((dead->flags & MG_RARE) != 0 || dead->attributes != NULL || dead->weakrefs != NULL) {
+        return 0;
+    }
+    if (shape == MG_SHAPE_VV) {
+        if (left->refcount <= 2 || right->refcount <= 2) {
+            return 0;
+        }
+        left->refcount--;
+        right->refcount--;
+    } else {
+        if (shape == MG_SHAPE_NONE || shape == MG_SHAPE_BLOCK || left->refcount <= 1) {
+            return 0;
+        }
+        left->refcount--;
+    }
+    mg_arena_free(&graph->arena, dead);
+    return 1;
+}
+
 /* Gives one reference back. */
 static inline void mg_graph_drop(mg_graph *graph, mg_node *node) {
     if (--node->refcount == 0) {

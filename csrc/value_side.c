@@ -229,7 +229,9 @@ static void finalize(mg_node *node) {
 void mg_value_dealloc(PyObject *self) {
     mg_node *node = mg_node_of(self);
     if (LIKELY(!(node->flags & MG_FOREIGN))) {
-        mg_graph_release(&mg_heap, node);
+        if (!mg_graph_release_alone(&mg_heap, node)) {
+            mg_graph_release(&mg_heap, node);
+        }
         return;
     }
     PyTypeObject *type = Py_TYPE(self);

@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=True, embedsignature=False
-"""The bridge's cold half: what is not hot enough for value_*.c is written here and put onto the type.
+"""The bridge's cold half: what is not hot enough for value_*.c is here, and put onto the type.
 
 Converts, calls, raises. The mathematics is in csrc.
 """
@@ -91,7 +91,9 @@ cdef int _convert(object candidate, bint loose, double *number) except -1:
     """A numpy scalar, an array of size 1, a Fraction, ...: 1 and the number, else 0."""
     if isinstance(candidate, (np.ndarray, np.generic)):
         # As an operand an array of one element is still an array.
-        if candidate.dtype.kind not in "biuf" or candidate.size != 1 or (candidate.ndim and not loose):
+        if candidate.dtype.kind not in "biuf" or candidate.size != 1:
+            return 0
+        if candidate.ndim and not loose:
             return 0
         number[0] = candidate.item()
         return 1
@@ -105,7 +107,7 @@ cdef int _convert(object candidate, bint loose, double *number) except -1:
     return 0
 
 
-# The callables that an elementwise op applies, by row name; the functions join at the end of the module.
+# The callables that an elementwise op applies, by row name; the functions join them further down.
 _ELEMENTWISE = {"add": operator.add, "sub": operator.sub, "mul": operator.mul,
                 "div": operator.truediv, "pow": operator.pow}
 
@@ -135,7 +137,7 @@ cdef void _tracked_late() noexcept:
 
 
 def _before_collection(phase, info):
-    """Tracks the parents of nodes that were tracked late, so that a full collection sees every cycle."""
+    """Tracks the parents of nodes tracked late, so that a full collection sees every cycle."""
     global _late_tracking
     if phase == "start" and info["generation"] == 2 and _late_tracking:
         # Without memory for it, the next collection tries again.
@@ -145,7 +147,7 @@ def _before_collection(phase, info):
 # --- statuses and operands as Python sees them ---
 
 cdef int _check(mg_status status) except -1:
-    """Raises for a failed sweep; after a closure or a signal handler the exception is set already."""
+    """Raises for a failed sweep; a closure or a signal handler has set its exception already."""
     if status == MG_NO_MEMORY:
         raise MemoryError("no memory for the order of the backward pass; the graph is unchanged")
     return 0 if status == MG_OK else -1
@@ -188,12 +190,12 @@ def _describe(value):
 
 
 def _step(value):
-    """The one backward step of a node: adds what flows into its operands, given its present grad."""
+    """One node's backward step: adds what flows into its operands, given its present grad."""
     mg_graph_step(mg_node_of(value))
 
 
 class _Step:
-    """What reading `_backward` gives for a node without a user closure: call it for that one step."""
+    """What `_backward` reads as on a node without a user closure: call it for that one step."""
 
     __slots__ = ("_value",)
 
@@ -214,16 +216,17 @@ class Value:
     def backward(self, *, bint check=False):
         """Differentiate: add d self / d v to ``v.grad`` for every Value ``v`` below this one.
 
-        Sets ``self.grad`` to 1 first. Grads accumulate over calls, as in the pure engines: reset them
-        (``p.grad = 0``) between training steps. The data of operands is read now, not when the graph
-        was built. Non-finite numbers follow IEEE 754 and never raise, unless ``check`` is true.
+        Sets ``self.grad`` to 1 first. Grads accumulate over calls, as in the pure engines:
+        reset them (``p.grad = 0``) between training steps. The data of operands is read now,
+        not when the graph was built. Non-finite numbers follow IEEE 754 and never raise, unless
+        ``check`` is true.
 
         check
-            bool; raise FloatingPointError at the first node, from this one down, whose gradient is not
-            finite, naming the node.
+            bool; raise FloatingPointError at the first node, from this one down, whose gradient is
+            not finite, naming the node.
 
-        An exception raised by a user's ``_backward`` closure, or KeyboardInterrupt, comes out as it is;
-        the graph stays usable and grads hold what had flowed by then.
+        An exception raised by a user's ``_backward`` closure, or KeyboardInterrupt, comes out as it
+        is; the graph stays usable and grads hold what had flowed by then.
 
         >>> from micrograd_fast import Value
         >>> x = Value(3.0)
@@ -287,7 +290,7 @@ class Value:
 
     @property
     def _children(self):
-        """The operands as a tuple, in order. The number in ``v + 2`` becomes a leaf here, and stays."""
+        """The operands as a tuple, in order. The number in ``v + 2`` becomes a leaf that stays."""
         return _operands(mg_node_of(self))
 
     @property
@@ -297,7 +300,7 @@ class Value:
 
     @property
     def _local_grads(self):
-        """The partials with respect to ``_children``, at their present data, as a tuple of floats."""
+        """The partials with respect to ``_children``, at their present data: a tuple of floats."""
         cdef mg_node *node = mg_node_of(self)
         cdef double pair[2]
         cdef double[::1] partials
@@ -315,8 +318,8 @@ class Value:
     def _backward(self):
         """The node's one backward step, callable by hand; assign a function to replace it.
 
-        The function runs in the node's place in every backward pass. It takes no arguments, reads this
-        node's ``grad`` and adds to the ``grad`` of the children.
+        The function runs in the node's place in every backward pass. It takes no arguments, reads
+        this node's ``grad`` and adds to the ``grad`` of the children.
 
         >>> from micrograd_fast import Value
         >>> x = Value(3.0)
@@ -427,8 +430,8 @@ cdef int _install() except -1:
                     "__static_attributes__", "__dict__"):
             continue
         setattr(module.Value, name, attribute)
-    # numpy scalars and arrays hand over to Value's reflected operators at once; __array_ufunc__ must
-    # stay undefined, or np.exp(v) would be refused.
+    # numpy scalars and arrays hand over to Value's reflected operators at once; __array_ufunc__
+    # must stay undefined, or np.exp(v) would be refused.
     module.Value.__array_priority__ = 1000.0
     return 0
 
