@@ -46,6 +46,8 @@ write_status() {
 
 start() {
     local name=$1
+    # Job control makes each step the leader of a process group, for stop_all.
+    set -m
     (
         results=$work/results/$name
         begin=$SECONDS
@@ -58,6 +60,16 @@ start() {
         esac
     ) >"$work/results/$name.log" 2>&1 </dev/null &
     pids[$name]=$!
+    set +m
+}
+
+# Ends the steps that are still under way, with all that they started.
+stop_all() {
+    local pid
+    for pid in $(jobs -p); do
+        kill -- "-$pid" 2>/dev/null || true
+    done
+    wait
 }
 
 # True once a step is over, killed ones included.

@@ -30,9 +30,9 @@ step_system() {
 # One environment with everything but the package itself.
 step_tools() {
     python3 -m venv "$work/tools"
-    "$tools/pip" install -q "tomli; python_version < '3.11'"
+    "$tools/pip" install -qq "tomli; python_version < '3.11'"
     "$tools/python" "$ci/requirements.py" "$root/pyproject.toml" dev bench >"$work/requirements.txt"
-    "$tools/pip" install -q -r "$work/requirements.txt"
+    "$tools/pip" install -qq -r "$work/requirements.txt"
 }
 
 # Every linter runs, also after one has failed.
@@ -89,7 +89,7 @@ step_sdist() {
     "$tools/python" -m build --sdist --outdir "$work/dist" >build.log 2>&1 ||
         { cat build.log; return 1; }
     python3 -m venv "$work/sdist-venv"
-    "$work/sdist-venv/bin/pip" install -q "$work"/dist/*.tar.gz
+    "$work/sdist-venv/bin/pip" install -qq "$work"/dist/*.tar.gz
     cd "$work"
     "$work/sdist-venv/bin/python" "$ci/check_installed.py"
     report "$(basename "$work"/dist/*.tar.gz)"
@@ -143,7 +143,7 @@ step_coverage() {
     MICROGRAD_FAST_COVERAGE=1 build_in_place
     # Tests start new processes in other directories; those must find this build too.
     export PYTHONPATH=$PWD
-    timeout 1200 "$tools/coverage" run -m pytest "$without_bench"
+    timeout 1200 "$tools/coverage" run -m pytest "$without_bench" || failed=1
     report_pytest
     make -s -C tests/c coverage
     "$tools/coverage" combine -q

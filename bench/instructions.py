@@ -262,6 +262,10 @@ def arguments():
 
 def main():
     options = arguments()
+    if options.record and (options.only or options.smoke):
+        sys.exit(
+            "instructions.py: --record writes all counts; it goes with neither --only nor --smoke"
+        )
     if options.child:
         child(options.child[0], int(options.child[1]))
     try:

@@ -9,9 +9,12 @@ import random
 import sys
 import threading
 
+import pytest
 from robustness import live_nodes, user_node
 
 from micrograd_fast import Value, _core
+
+pytestmark = pytest.mark.usefixtures("nothing_stays")
 
 SMALL_STACK = 256 * 1024
 # From 3.12 on CPython lets its own deallocators recurse as deep as 8 MB allow, whatever the stack:

@@ -9,6 +9,8 @@ from robustness import live_nodes
 
 from micrograd_fast import Value, _core
 
+pytestmark = pytest.mark.usefixtures("nothing_stays")
+
 # Closures that raise
 
 
