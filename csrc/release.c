@@ -75,8 +75,11 @@ void mg_graph_release(mg_graph *graph, mg_node *dead) {
         /* The slot first: its line is at hand. Nothing allocates before the next node is taken. */
         mg_arena_free(&graph->arena, node);
         if (shape == MG_SHAPE_VV) {
-            drop_operand(graph, &list, right);
-            drop_operand(graph, &list, left);
+            /* The one at the higher address is probably younger, and lies next to the node just
+               freed: last on the list, it is the next to go, and memory is walked downwards. */
+            int right_is_higher = right > left;
+            drop_operand(graph, &list, right_is_higher ? left : right);
+            drop_operand(graph, &list, right_is_higher ? right : left);
         } else if (shape == MG_SHAPE_BLOCK) {
             drop_block(graph, &list, (mg_block *)left);
         } else if (shape != MG_SHAPE_NONE) {

@@ -116,6 +116,9 @@ void mg_value_reset(mg_node *node);
 
 PyObject *mg_value_get_dict(PyObject *self, void *unused);
 int mg_value_set_dict(PyObject *self, PyObject *attributes, void *unused);
+/* Call once the class is complete: from then on assigning `data` and `grad` is quick. 0 or -1. */
+int mg_value_remember_names(void);
+
 int mg_value_setattro(PyObject *self, PyObject *name, PyObject *value);
 int mg_value_traverse(PyObject *self, visitproc visit, void *arg);
 int mg_value_clear(PyObject *self);

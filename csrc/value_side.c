@@ -149,7 +149,36 @@ int mg_value_set_dict(PyObject *self, PyObject *attributes, void *unused) {
     return PyObject_GenericSetDict(self, attributes, unused);
 }
 
+/* Optimisers assign two numbers to every parameter in every step. Assignment to `data` and `grad`
+   is known by name as long as nobody has touched the class: modifying it changes its version tag.
+ */
+static PyObject *name_data, *name_grad;
+static unsigned int untouched_version;
+
+int mg_value_remember_names(void) {
+    name_data = PyUnicode_InternFromString("data");
+    name_grad = PyUnicode_InternFromString("grad");
+    if (name_data == NULL || name_grad == NULL) {
+        return -1;
+    }
+    /* A look-up gives the type its tag. */
+    (void)_PyType_Lookup(mg_value_type, name_data);
+    untouched_version = mg_value_type->tp_version_tag;
+    return 0;
+}
+
+static inline int is_untouched(PyTypeObject *type) {
+    return type == mg_value_type && type->tp_version_tag == untouched_version &&
+           (type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) != 0;
+}
+
 int mg_value_setattro(PyObject *self, PyObject *name, PyObject *value) {
+    if (value != NULL && PyFloat_CheckExact(value) && (name == name_data || name == name_grad) &&
+        is_untouched(Py_TYPE(self))) {
+        mg_node *node = mg_node_of(self);
+        *(name == name_data ? &node->data : &node->grad) = PyFloat_AS_DOUBLE(value);
+        return 0;
+    }
     if (value != NULL && PyObject_IS_GC(value) && track_for(mg_node_of(self), value) < 0) {
         return -1;
     }

@@ -78,6 +78,7 @@ cdef extern from "value.h":
         object (*elementwise)(const char *, tuple)
         void (*tracked_late)() noexcept
     int mg_value_setup(object module, const mg_value_loans *loans) except -1
+    int mg_value_remember_names() except -1
     mg_node *mg_node_of(object value)
     int mg_value_set_label(mg_node *node, PyObject *label) except -1
     int mg_value_set_op_name(mg_node *node, object op_name) except -1
@@ -433,6 +434,7 @@ cdef int _install() except -1:
     # numpy scalars and arrays hand over to Value's reflected operators at once; __array_ufunc__
     # must stay undefined, or np.exp(v) would be refused.
     module.Value.__array_priority__ = 1000.0
+    mg_value_remember_names()
     return 0
 
 

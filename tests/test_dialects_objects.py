@@ -186,3 +186,22 @@ def test_the_type_introduces_itself(Value):
     assert len(inspect.getdoc(Value).splitlines()) > 5
     signature = inspect.signature(Value)
     assert next(iter(signature.parameters)) == "data"
+
+
+@pytest.mark.engines("fast")
+def test_a_replaced_data_attribute_is_honoured(Value):
+    """Assigning data is quick only while nobody has touched the class."""
+    v = Value(1.0)
+    v.data = 2.0
+    original = Value.__dict__["data"]
+    assigned = []
+    Value.data = property(lambda self: 42.0, lambda self, number: assigned.append(number))
+    try:
+        v.data = 3.0
+        assert assigned == [3.0]
+        assert v.data == 42.0
+    finally:
+        Value.data = original
+    assert v.data == 2.0
+    v.data = 4.0
+    assert v.data == 4.0
