@@ -46,13 +46,14 @@ write_status() {
 
 start() {
     local name=$1
-    # Job control makes each step the leader of a process group, for stop_all.
+    # Job control makes each step the leader of a process group. At its end it takes with it whatever is
+    # left of the group; `timeout --foreground` keeps what it runs inside.
     set -m
     (
         results=$work/results/$name
         begin=$SECONDS
         # The shell itself is not a condition here, so errexit holds inside the step.
-        trap 'write_status $? $((SECONDS - begin))' EXIT
+        trap 'write_status $? $((SECONDS - begin)); trap "" TERM; kill -- "-$BASHPID"' EXIT
         set -euo pipefail
         case $name in
             python3.*) step_python "${name#python}" ;;

@@ -103,7 +103,7 @@ report_pytest() {
 step_readme_test() {
     copy_tree readme
     cd "$work/readme"
-    PYTEST_ADDOPTS=--durations=5 timeout 1200 bash -euo pipefail -c "$(readme_command test)"
+    PYTEST_ADDOPTS=--durations=5 run_readme_command test
     report_pytest
 }
 
@@ -131,7 +131,7 @@ step_python() {
             ;;
     esac
     export PYTEST_ADDOPTS="$without_bench --durations=5" PATH=$shims:$PATH
-    timeout 1200 bash -euo pipefail -c "$(readme_command test)"
+    run_readme_command test
     report_pytest
     rm -rf .venv
 }
@@ -143,7 +143,7 @@ step_coverage() {
     MICROGRAD_FAST_COVERAGE=1 build_in_place
     # Tests start new processes in other directories; those must find this build too.
     export PYTHONPATH=$PWD
-    timeout 1200 "$tools/coverage" run -m pytest "$without_bench" || failed=1
+    timeout --foreground 1200 "$tools/coverage" run -m pytest "$without_bench" || failed=1
     report_pytest
     make -s -C tests/c coverage
     "$tools/coverage" combine -q
@@ -160,7 +160,7 @@ step_readme_demo() {
     local out=$work/demo-output kind
     [[ -d $work/readme ]] || copy_tree readme
     cd "$work/readme"
-    timeout 300 bash -euo pipefail -c "$(readme_command demo) --epochs 2 --out '$out'"
+    run_readme_command demo --epochs 2 --out "$out"
     for kind in png svg; do
         if [[ -z $(find "$out" -name "*.$kind" -size +0) ]]; then
             echo "the demo wrote no $kind file"

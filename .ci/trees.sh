@@ -29,6 +29,13 @@ readme_command() {
     "$tools/python" "$ci/readme_commands.py" "$root/README.md" "$1"
 }
 
+# Runs that command in the current copy, with arguments appended.
+run_readme_command() {
+    local name=$1
+    shift
+    timeout --foreground 1200 bash -euo pipefail -c "$(readme_command "$name") $*"
+}
+
 # Builds the extension inside the current copy with the tools' Python; variables come from the caller.
 build_in_place() {
     "$tools/python" setup.py build_ext --inplace --build-temp build/objects

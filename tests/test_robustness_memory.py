@@ -208,7 +208,7 @@ def test_resident_memory_is_flat_over_a_million_graphs(keep):
 
 
 def test_pages_go_back_after_a_large_graph():
-    """A big graph's pages do not stay with the process for ever: 64 MB are kept for the next."""
+    """A big graph's pages do not stay with the process for ever; some are kept for the next."""
 
     def pages():
         info = _core.arena_info()
@@ -216,15 +216,14 @@ def test_pages_go_back_after_a_large_graph():
 
     _, used_before = pages()
     v = Value(1.0)
-    for _ in range(3_000_000):
+    for _ in range(6_000_000):
         v = v + 1.0
     peak, used = pages()
-    assert used > used_before + 2500
+    assert used > used_before + 6000
     del v
     after, used = pages()
     assert used <= used_before + 1
-    assert after - used <= 1100
-    assert after < peak - 1000
+    assert after - used < (peak - used_before) / 2
 
 
 # Reused memory

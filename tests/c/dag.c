@@ -39,11 +39,18 @@ static mg_node *random_node(const growing_dag *graph, mg_op op) {
     }
 }
 
+/* Half of the time an op on two nodes: most codes of the table have one, and a graph of those alone
+   would be a bundle of chains. */
 static mg_op random_op(int exact) {
     static const mg_op whole[] = {MG_OP_add,    MG_OP_sub, MG_OP_add_vc, MG_OP_sub_cv,
                                   MG_OP_mul_vc, MG_OP_neg, MG_OP_where,  MG_OP_local};
-    return exact ? whole[random_below(sizeof whole / sizeof *whole)]
-                 : (mg_op)(MG_OP_local + random_below(MG_OP_COUNT - MG_OP_local));
+    int branching = random_below(2) == 0;
+    mg_op op;
+    do {
+        op = exact ? whole[random_below(sizeof whole / sizeof *whole)]
+                   : (mg_op)(MG_OP_local + random_below(MG_OP_COUNT - MG_OP_local));
+    } while (branching && mg_op_shapes[op] != MG_SHAPE_VV);
+    return op;
 }
 
 /* Whether values and partials stay of a size at which rounding can be bounded. */
@@ -79,23 +86,48 @@ static uint8_t level_of(const growing_dag *graph, mg_node *node) {
     return level;
 }
 
+/* A node over a part of all others, so that most of them are reachable from it. */
+static mg_node *gathering_node(const growing_dag *graph) {
+    uint32_t width = (uint32_t)(graph->count / 8 + 1);
+    mg_node **operands = mg_memory_alloc(width, sizeof(mg_node *));
+    double *ones = mg_memory_alloc(width, sizeof(double));
+    mg_node *node = NULL;
+    if (operands != NULL && ones != NULL) {
+        for (uint32_t i = 0; i < width; i++) {
+            operands[i] = graph->nodes[random_below(graph->count)];
+            ones[i] = 1.0;
+        }
+        node = user_node(MG_OP_local, 0.0, width, operands, ones);
+    }
+    mg_memory_free(operands);
+    mg_memory_free(ones);
+    return node;
+}
+
+static mg_node *next_node(const growing_dag *graph, size_t leaves, size_t total, int exact) {
+    size_t missing = total - graph->count;
+    if (missing == 1 && leaves == 0) {
+        return gathering_node(graph);
+    }
+    /* Half of the leaves come first, the others anywhere but at the end. */
+    if (graph->count < graph->first_leaves || random_below(missing - 1) < leaves) {
+        return leaf(exact ? (double)random_below(9) - 4.0 : random_between(-2.0, 2.0));
+    }
+    return tame_node(graph, exact);
+}
+
 dag random_dag(size_t leaves, size_t interior, int exact) {
     size_t total = leaves + interior;
     growing_dag graph = {.nodes = mg_memory_alloc(total, sizeof(mg_node *)),
                          .levels = mg_memory_alloc(total, 1),
                          .first_leaves = leaves - leaves / 2};
+    CHECK(leaves > 0 && interior > 0);
     while (graph.nodes != NULL && graph.levels != NULL && graph.count < total) {
-        mg_node *node;
-        /* Half of the leaves come first, the others anywhere. */
-        if (graph.count < graph.first_leaves || random_below(total - graph.count) < leaves) {
-            node = leaf(exact ? (double)random_below(9) - 4.0 : random_between(-2.0, 2.0));
-            leaves -= node != NULL;
-        } else {
-            node = tame_node(&graph, exact);
-        }
+        mg_node *node = next_node(&graph, leaves, total, exact);
         if (node == NULL) {
             break;
         }
+        leaves -= node->op == MG_OP_leaf;
         graph.levels[graph.count] = level_of(&graph, node);
         set_index(node, graph.count);
         graph.nodes[graph.count++] = node;
@@ -116,7 +148,10 @@ void drop_dag(dag *graph) {
 
 flow *expected_flows(const dag *graph, size_t root) {
     flow *flows = mg_memory_alloc(graph->count, sizeof *flows);
-    if (flows == NULL) {
+    double *partials = mg_memory_alloc(graph->count + 3, sizeof *partials);
+    if (flows == NULL || partials == NULL) {
+        mg_memory_free(flows);
+        mg_memory_free(partials);
         return NULL;
     }
     for (size_t i = 0; i < graph->count; i++) {
@@ -124,7 +159,6 @@ flow *expected_flows(const dag *graph, size_t root) {
     }
     flows[root] = (flow){1.0, 1.0, 1};
     for (size_t i = root + 1; i-- > 0;) {
-        double partials[3];
         mg_node *pair[2], **operands = pair;
         uint32_t count = mg_node_operands(graph->nodes[i], pair, &operands);
         mg_graph_partials(graph->nodes[i], partials);
@@ -135,6 +169,7 @@ flow *expected_flows(const dag *graph, size_t root) {
             below->reachable = 1;
         }
     }
+    mg_memory_free(partials);
     return flows;
 }
 

@@ -11,9 +11,10 @@ typedef struct {
 } dag;
 
 /* A random graph of `leaves` leaves and `interior` other nodes, whose operands are any older nodes,
-   half of the time recent ones. With `exact` it is made of sums and differences whose partials are
-   whole numbers, so that gradients do not depend on the order of additions; otherwise of every op
-   in the table, with operands for which values and partials stay of a moderate size. */
+   half of the time recent ones; most are reachable from the last, which is very wide. With `exact`
+   it is made of sums and differences whose partials are whole numbers, so that gradients do not
+   depend on the order of additions; otherwise of every op in the table, with operands for which
+   values and partials stay of a moderate size. */
 dag random_dag(size_t leaves, size_t interior, int exact);
 void drop_dag(dag *graph);
 

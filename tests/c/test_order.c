@@ -69,7 +69,7 @@ static void check_both_orders(const dag *graph, size_t root) {
 static void both_are_orders_of_random_graphs(void) {
     for (int i = 0; i < 300; i++) {
         heap_begin();
-        dag graph = random_dag(1 + random_below(10), random_below(200), 1);
+        dag graph = random_dag(1 + random_below(10), 1 + random_below(200), 1);
         check_both_orders(&graph, random_below(graph.count));
         check_both_orders(&graph, graph.count - 1);
         drop_dag(&graph);
@@ -80,9 +80,10 @@ static void both_are_orders_of_random_graphs(void) {
 static void both_are_orders_of_large_graphs(void) {
     heap_begin();
     dag graph = random_dag(1000, 50000, 0);
-    for (int i = 0; i < 10; i++) {
-        check_both_orders(&graph, graph.count / 2 + random_below(graph.count / 2));
+    for (int i = 0; i < 3; i++) {
+        check_both_orders(&graph, random_below(graph.count));
     }
+    check_both_orders(&graph, graph.count - 1);
     drop_dag(&graph);
     heap_end();
 }
