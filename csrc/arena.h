@@ -59,7 +59,7 @@ typedef struct {
     mg_page *pages;
     mg_page *ready; /* pages to fill next, last in first out */
     uint32_t page_count, empty_pages;
-    uint32_t sweeping; /* marked sweeps under way: the log must not be compacted */
+    uint32_t sweeping; /* walks of the graph under way: log and operands must stay as they are */
     uint16_t epoch;    /* of the last marked sweep */
 } mg_arena;
 
