@@ -177,3 +177,37 @@ def test_a_signal_handler_may_touch_nodes_that_wait_for_the_sweep(
         signal.signal(signal.SIGPROF, previous)
     assert seen == [(1.0, 0.0)]  # in the middle: reached, and not yet handed on
     assert y.grad == (3.0 if way == "step" else 3.0 + 3.0)
+
+
+@pytest.mark.parametrize("way", ["sweep", "checked", "depth first"])
+def test_a_signal_handler_may_not_rewire_nodes_under_a_sweep(way):
+    """What waits on a list or for its mark must stay: freeing it would be freeing it twice."""
+    _, total = expensive_sum(0.1)
+    first = Value(7.0) * Value(3.0)  # nobody else holds its operands
+    second = (Value(5.0) * 2.0).tanh()
+    root = first + total + second
+    refused = []
+
+    def handler(number, frame):
+        for node in (first, second):
+            try:
+                node.__init__(0.0)
+            except RuntimeError:
+                refused.append(node)
+        garbage = [Value(1.0) * 2.0 for _ in range(5000)]
+        garbage.clear()
+
+    previous = signal.signal(signal.SIGPROF, handler)
+    try:
+        signal.setitimer(signal.ITIMER_PROF, 0.02)
+        {
+            "sweep": root.backward,
+            "checked": lambda: root.backward(check=True),
+            "depth first": lambda: _core.backward_depth_first(root),
+        }[way]()
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, previous)
+    assert refused == [first, second]
+    assert [v.grad for v in first._children] == [3.0, 7.0]
+    assert total.grad >= 1.0
