@@ -176,5 +176,5 @@ step_bench() {
     "$tools/python" bench/eager.py --smoke
     "$tools/python" bench/profile.py --smoke
     command -v valgrind >/dev/null || skip "valgrind is not installed, so no instructions counted"
-    "$tools/python" bench/instructions.py
+    "$tools/python" bench/instructions.py --smoke
 }
