@@ -27,7 +27,15 @@ FUNCTION_TYPES = {
     ("x", "negative_slope"): "_LeakyRelu",
     ("a", "b"): "_Binary",
     ("condition", "b", "c"): "_Where",
+    ("values",): "_OfValues",
+    ("w", "x", "b"): "_Dot",
+    ("predictions", "targets"): "_OfTwo",
+    ("scores", "targets"): "_OfTwo",
+    ("coefficients", "x"): "_Polyval",
+    ("logits", "target_index"): "_CrossEntropy",
 }
+# What gives one element for each value.
+COMPOSED = {"softmax": "_Elements", "log_softmax": "_Elements"}
 METHOD_PARAMETERS = {
     ("self",): "self",
     ("self", "b"): "self, b: _Operand, /",
@@ -55,13 +63,14 @@ def natural(name):
 
 
 def function_names():
-    names = (row["name"] for row in _core.op_table() if row["function"])
-    return sorted(names, key=natural)
+    names = [row["name"] for row in _core.op_table() if row["function"]]
+    return sorted([*names, *COMPOSED], key=natural)
 
 
 def functions():
     for name in function_names():
-        yield f"{name}: {FUNCTION_TYPES[parameters(getattr(_core, name))]}"
+        kind = COMPOSED.get(name) or FUNCTION_TYPES[parameters(getattr(_core, name))]
+        yield f"{name}: {kind}"
 
 
 def functional():

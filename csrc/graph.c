@@ -5,31 +5,21 @@
    on from them, so the walk may end above them. */
 #include "graph.h"
 
+#include "nary.h"
+#include "net_sweep.h"
 #include "order.h"
+#include "sweep.h"
 
 /* How often long loops ask whether to stop: a run is at most MG_PAGE_SLOTS nodes, so both are far
    below a millisecond of work. */
 #define POLL_RUNS 32
 #define POLL_NODES 16384
 
-#if defined(__GNUC__)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE static inline
-#endif
-
-/* `epoch` 0 means that nobody is marking. */
-ALWAYS_INLINE void reach(mg_node *node, uint16_t epoch, size_t *pending) {
-    if (epoch != 0) {
-        *pending += (node->mark != epoch) & mg_node_is_interior(node);
-        node->mark = epoch;
-    }
-}
-
-static void propagate_block(mg_node *node, uint16_t epoch, size_t *pending) {
+static size_t propagate_block(mg_node *node, uint16_t epoch) {
     mg_block *block = mg_node_block(node);
+    size_t added = 0;
     if (block->count == 0) {
-        return;
+        return 0;
     }
     double *partials = block->has_partials ? mg_block_partials(block) : NULL;
     for (uint32_t i = 0; i < block->count; i++) {
@@ -37,27 +27,29 @@ static void propagate_block(mg_node *node, uint16_t epoch, size_t *pending) {
         if (partials != NULL) {
             operand->grad += partials[i] * node->grad;
         }
-        reach(operand, epoch, pending);
+        added += mg_reach(operand, epoch);
     }
+    return added;
 }
 
-/* Adds what flows from `node` into its operands, and marks them. */
-ALWAYS_INLINE void propagate(mg_node *node, uint16_t epoch, size_t *pending) {
+/* Adds what flows from `node` into its operands, and marks them: see mg_reach. */
+MG_ALWAYS_INLINE size_t propagate(mg_node *node, uint16_t epoch) {
     const double g = node->grad;
     const double r = node->data;
     mg_node *x = mg_node_left(node)->node;
     const mg_right right = *mg_node_right(node);
+    size_t added = 0;
     (void)r;
     switch ((mg_op)node->op) {
 #define UNARY(name, ...)                           \
     case MG_OP_##name:                             \
         x->grad += mg_##name##_da(x->data, r) * g; \
-        reach(x, epoch, pending);                  \
+        added += mg_reach(x, epoch);               \
         break;
 #define PARAMETRIC(name, ...)                                      \
     case MG_OP_##name:                                             \
         x->grad += mg_##name##_da(x->data, right.constant, r) * g; \
-        reach(x, epoch, pending);                                  \
+        added += mg_reach(x, epoch);                               \
         break;
 #define BINARY(name, ...)                                          \
     case MG_OP_##name: {                                           \
@@ -65,17 +57,17 @@ ALWAYS_INLINE void propagate(mg_node *node, uint16_t epoch, size_t *pending) {
         const double a = x->data, b = y->data;                     \
         x->grad += mg_##name##_da(a, b, r) * g;                    \
         y->grad += mg_##name##_db(a, b, r) * g;                    \
-        reach(x, epoch, pending);                                  \
-        reach(y, epoch, pending);                                  \
+        added += mg_reach(x, epoch);                               \
+        added += mg_reach(y, epoch);                               \
         break;                                                     \
     }                                                              \
     case MG_OP_##name##_vc:                                        \
         x->grad += mg_##name##_da(x->data, right.constant, r) * g; \
-        reach(x, epoch, pending);                                  \
+        added += mg_reach(x, epoch);                               \
         break;                                                     \
     case MG_OP_##name##_cv:                                        \
         x->grad += mg_##name##_db(right.constant, x->data, r) * g; \
-        reach(x, epoch, pending);                                  \
+        added += mg_reach(x, epoch);                               \
         break;
 /* A zero partial here is a choice not taken: nothing flows, not even inf * 0. */
 #define TERNARY(name, ...)                                                                   \
@@ -87,26 +79,36 @@ ALWAYS_INLINE void propagate(mg_node *node, uint16_t epoch, size_t *pending) {
             if (d[i] != 0.0) {                                                               \
                 operands[i]->grad += d[i] * g;                                               \
             }                                                                                \
-            reach(operands[i], epoch, pending);                                              \
+            added += mg_reach(operands[i], epoch);                                           \
         }                                                                                    \
         break;                                                                               \
     }
+#define NARY(name, ...) case MG_OP_##name:
 #include "ops.def"
+        added += mg_nary_propagate(node, epoch);
+        break;
     case MG_OP_closure:
     case MG_OP_local:
-        propagate_block(node, epoch, pending);
+        added += propagate_block(node, epoch);
+        break;
+    case MG_OP_network:
+        added += mg_net_propagate_network(node, epoch);
+        break;
+    case MG_OP_network_output:
+        added += mg_net_propagate_network_output(node, epoch);
+        break;
+    case MG_OP_parameters:
+        added += mg_net_propagate_parameters(node, epoch);
         break;
     case MG_OP_free:
     case MG_OP_leaf:
     case MG_OP_COUNT:
         break;
     }
+    return added;
 }
 
-void mg_graph_step(mg_node *node) {
-    size_t pending = 0;
-    propagate(node, 0, &pending);
-}
+void mg_graph_step(mg_node *node) { propagate(node, 0); }
 
 void mg_graph_partials(mg_node *node, double *d) {
     mg_node *x = mg_node_left(node)->node;
@@ -138,7 +140,10 @@ void mg_graph_partials(mg_node *node, double *d) {
         mg_##name##_partials(operands[0]->data, operands[1]->data, operands[2]->data, r, d); \
         break;                                                                               \
     }
+#define NARY(name, ...) case MG_OP_##name:
 #include "ops.def"
+        mg_nary_partials(node, d);
+        break;
     case MG_OP_closure:
     case MG_OP_local: {
         mg_block *block = mg_node_block(node);
@@ -147,6 +152,16 @@ void mg_graph_partials(mg_node *node, double *d) {
         }
         break;
     }
+    /* What flows through the nodes of a network are many adjoints, not one (mg_net_partials). */
+    case MG_OP_network:
+    case MG_OP_parameters:
+        for (uint32_t i = 0; i < mg_node_block(node)->count; i++) {
+            d[i] = 0.0;
+        }
+        break;
+    case MG_OP_network_output:
+        d[0] = 0.0;
+        break;
     case MG_OP_free:
     case MG_OP_leaf:
     case MG_OP_COUNT:
@@ -165,9 +180,38 @@ void mg_graph_partials(mg_node *node, double *d) {
 #endif
 
 /* Addresses as numbers: what the slot holds need not be a pointer at all. */
-ALWAYS_INLINE void prefetch_operands(const mg_node *node) {
+MG_ALWAYS_INLINE void prefetch_operands(const mg_node *node) {
     PREFETCH_FOR_WRITE((uintptr_t)mg_node_prefix(node)->left.node + offsetof(mg_node, grad));
     PREFETCH_FOR_WRITE((uintptr_t)node->right.node + offsetof(mg_node, grad));
+}
+
+/* What outputs of a network have added to its adjoints counts as flowed, since they behave as if
+   computed from inputs and parameters directly. A pass that stops between outputs and network must
+   send it on, or the next pass would find it there. */
+static void complete_network(mg_node *node) {
+    if (node->op == MG_OP_network && mg_net_is_hidden(node)) {
+        mg_graph_step(node);
+    }
+}
+
+/* The marked networks in the runs below `run`, where an interrupted sweep has left `pending` marked
+   interior nodes. */
+static void complete_networks(mg_arena *arena, uint32_t run, uint16_t epoch, size_t pending) {
+    while (run-- > 0) {
+        if (arena->runs[run].page == NULL) {
+            continue;
+        }
+        mg_node *first = mg_run_first(arena, run), *node = mg_run_end(arena, run);
+        while (node != first) {
+            node = mg_slot_before(node);
+            if (node->mark == epoch && node->run == run && mg_node_is_interior(node)) {
+                complete_network(node);
+                if (--pending == 0) {
+                    return;
+                }
+            }
+        }
+    }
 }
 
 static mg_status sweep(mg_graph *graph, mg_node *root) {
@@ -191,7 +235,7 @@ static mg_status sweep(mg_graph *graph, mg_node *root) {
                         (const mg_node *)((const char *)node - PREFETCH_SLOTS * MG_SLOT_BYTES));
                 }
                 if (node->mark == epoch && node->run == run) {
-                    propagate(node, epoch, &pending);
+                    pending += propagate(node, epoch);
                     /* Leaves get here as well, uncounted. */
                     if (mg_node_is_interior(node) && --pending == 0) {
                         return MG_OK;
@@ -202,6 +246,7 @@ static mg_status sweep(mg_graph *graph, mg_node *root) {
         if (--until_poll == 0) {
             until_poll = POLL_RUNS;
             if (graph->hooks.poll != NULL && graph->hooks.poll()) {
+                complete_networks(arena, run, epoch, pending);
                 return MG_INTERRUPTED;
             }
         }
@@ -209,9 +254,10 @@ static mg_status sweep(mg_graph *graph, mg_node *root) {
     return MG_OK;
 }
 
-static mg_status execute(mg_graph *graph, const mg_order *order, mg_node **culprit) {
-    for (size_t i = 0; i < order->count; i++) {
-        mg_node *node = order->nodes[i];
+/* Executes the nodes from `*done` on, and counts there. */
+static mg_status execute(mg_graph *graph, const mg_order *order, size_t *done, mg_node **culprit) {
+    for (; *done < order->count; ++*done) {
+        mg_node *node = order->nodes[*done];
         if (culprit != NULL && !isfinite(node->grad)) {
             node->refcount++;
             *culprit = node;
@@ -225,7 +271,8 @@ static mg_status execute(mg_graph *graph, const mg_order *order, mg_node **culpr
         } else {
             mg_graph_step(node);
         }
-        if (i % POLL_NODES == POLL_NODES - 1 && graph->hooks.poll != NULL && graph->hooks.poll()) {
+        if (*done % POLL_NODES == POLL_NODES - 1 && graph->hooks.poll != NULL &&
+            graph->hooks.poll()) {
             return MG_INTERRUPTED;
         }
     }
@@ -248,7 +295,11 @@ static mg_status backward_listed(mg_graph *graph, mg_node *root, int depth_first
     arena->sweeping--;
     if (status == MG_OK) {
         root->grad = 1.0;
-        status = execute(graph, &order, culprit);
+        size_t done = 0;
+        status = execute(graph, &order, &done, culprit);
+        for (; done < order.count; done++) {
+            complete_network(order.nodes[done]);
+        }
     }
     for (size_t i = 0; i < order.count; i++) {
         mg_graph_drop(graph, order.nodes[i]);
@@ -267,6 +318,7 @@ mg_status mg_graph_backward(mg_graph *graph, mg_node *root) {
     }
     graph->arena.sweeping++;
     mg_status status = sweep(graph, root);
+    mg_net_deliver_touched();
     graph->arena.sweeping--;
     return status;
 }

@@ -61,7 +61,8 @@ mg_status mg_graph_backward_depth_first(mg_graph *graph, mg_node *root);
 void mg_graph_step(mg_node *node);
 
 /* The partials of `node` with respect to its operands, inline constants not counted, at their
-   present data: writes up to mg_node_operands() doubles; a node without a rule gets zeros. */
+   present data: writes up to mg_node_operands() doubles; a node without a rule, and the nodes of
+   net.h, get zeros. */
 void mg_graph_partials(mg_node *node, double *partials);
 
 /* Frees a node whose count has fallen to 0, and all that dies with it, without recursion at any

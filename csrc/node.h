@@ -10,10 +10,16 @@
 typedef struct mg_node mg_node;
 
 /* The operands of a node that has more than two, or that the user built. The node owns the block
-   and one reference to each operand. */
+   and one reference to each operand.
+
+   `size` and what lies behind the operands are for nodes of the n-ary rows (nary.h) and of
+   networks (net.h). */
 typedef struct {
     uint32_t count;
-    uint32_t has_partials; /* then `count` doubles follow the operands */
+    uint32_t size;
+    uint32_t
+        has_partials; /* of a node that the user built: then `count` doubles follow the operands */
+    double parameter; /* of an n-ary op: c of ops_nary.h */
     mg_node *operands[];
 } mg_block;
 

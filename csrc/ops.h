@@ -9,20 +9,26 @@
 #include <stdint.h>
 
 #include "ops_math.h"
+#include "ops_nary.h"
 #include "status.h"
 
 /* Free must be 0: a zeroed page is a page of free slots. Codes from MG_FIRST_INTERIOR on have
    operands. `closure` nodes are built by the user with children and no rule of their own; `local`
-   nodes carry the partials that the user gave. */
+   nodes carry the partials that the user gave; the three before it are the nodes of net.h. The rows
+   follow. */
 typedef enum {
     MG_OP_free,
     MG_OP_leaf,
     MG_OP_closure,
+    MG_OP_parameters,
+    MG_OP_network,
+    MG_OP_network_output,
     MG_OP_local,
 #define UNARY(name, ...) MG_OP_##name,
 #define PARAMETRIC(name, ...) MG_OP_##name,
 #define BINARY(name, ...) MG_OP_##name, MG_OP_##name##_vc, MG_OP_##name##_cv,
 #define TERNARY(name, ...) MG_OP_##name,
+#define NARY(name, ...) MG_OP_##name,
 #include "ops.def"
     MG_OP_COUNT
 } mg_op;
@@ -44,6 +50,9 @@ typedef enum {
 /* How a forward result that is not finite turns into an exception; see ops.def. */
 typedef enum { MG_NEVER, MG_OVERFLOW, MG_POLE, MG_DIVISION, MG_POWER } mg_raises;
 
+/* The arity of an NARY row. */
+#define MG_ANY_ARITY 255
+
 typedef struct {
     const char *name;   /* of the row */
     const char *symbol; /* what `_op` shows */
@@ -56,6 +65,21 @@ extern const mg_op_info mg_op_table[MG_OP_COUNT];
 
 /* The shapes alone, a byte each: what freeing a node looks at. */
 extern const uint8_t mg_op_shapes[MG_OP_COUNT];
+
+/* How many operands an NARY op needs; see ops.def. */
+typedef enum { MG_SOME, MG_PAIRS, MG_PAIRS_AND_ONE, MG_PLACE } mg_nary_operands;
+
+/* What an NARY row says; zeros for every other code. */
+typedef struct {
+    double (*forward)(const double *x, size_t n, double c);
+    void (*partials)(double *x, size_t n, double c, double r);
+    mg_nary_operands operands;
+} mg_nary;
+
+extern const mg_nary mg_nary_table[MG_OP_COUNT];
+
+/* Whether an NARY op can be called with n numbers and the parameter c. */
+int mg_nary_fits(mg_op op, size_t n, double c);
 
 /* Forward and partials. Unused arguments are part of the uniform signature. */
 #define MG_INLINE static inline __attribute__((unused))

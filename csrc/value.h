@@ -79,8 +79,8 @@ mg_block *mg_value_block(uint32_t count, int has_partials);
 /* Takes a reference to each operand of the block; returns whether one of them is tracked. */
 int mg_value_hold(mg_block *block);
 
-/* Turns the inline constant of a node into a leaf operand that then stays. 0, or -1 with
- * MemoryError. */
+/* Turns the inline constant of a node, or the plain numbers of an n-ary one, into leaf operands
+   that then stay. 0, or -1 with MemoryError and the node as it was. */
 int mg_value_materialize(mg_node *node);
 
 /* --- value_new.c: the constructor --- */
@@ -131,6 +131,13 @@ extern PyType_Slot mg_value_number_slots[];
 /* --- value_functions.c: methods and functions of the op table --- */
 extern PyMethodDef mg_value_methods[];
 extern PyMethodDef mg_value_functions[];
+
+/* One of the table's binary ops on two operands of any kind; for codes that never raise. */
+PyObject *mg_value_binary(mg_op op, double (*forward)(double, double), PyObject *first,
+                          PyObject *second);
+
+/* --- value_nary.c: the n-ary functions --- */
+extern PyMethodDef mg_value_nary_functions[];
 
 /* --- inline: the hot path of making a node --- */
 

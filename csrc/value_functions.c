@@ -117,9 +117,8 @@ static PyObject *needs(const char *name, Py_ssize_t arity, Py_ssize_t count) {
     return NULL;
 }
 
-/* One op on two operands of any kind. */
-static PyObject *apply_binary(mg_op op, double (*forward)(double, double), PyObject *first,
-                              PyObject *second) {
+PyObject *mg_value_binary(mg_op op, double (*forward)(double, double), PyObject *first,
+                          PyObject *second) {
     PyObject *args[2] = {first, second};
     mg_node *x = mg_is_value(first) ? mg_node_of(first) : NULL;
     mg_node *y = mg_is_value(second) ? mg_node_of(second) : NULL;
@@ -142,16 +141,16 @@ static PyObject *apply_binary(mg_op op, double (*forward)(double, double), PyObj
 }
 
 #define BINARY(name, symbol, constant, raises, ...)                                               \
-    _Static_assert(MG_##raises == MG_NEVER, "apply_binary does not check");                       \
+    _Static_assert(MG_##raises == MG_NEVER, "mg_value_binary does not check");                    \
     static PyObject *method_##name(PyObject *self, PyObject *argument) {                          \
-        return apply_binary(MG_OP_##name, mg_##name##_forward, self, argument);                   \
+        return mg_value_binary(MG_OP_##name, mg_##name##_forward, self, argument);                \
     }                                                                                             \
     static PyObject *function_##name(PyObject *module, PyObject *const *args, Py_ssize_t count) { \
         (void)module;                                                                             \
         if (count != 2) {                                                                         \
             return needs(#name, 2, count);                                                        \
         }                                                                                         \
-        return apply_binary(MG_OP_##name, mg_##name##_forward, args[0], args[1]);                 \
+        return mg_value_binary(MG_OP_##name, mg_##name##_forward, args[0], args[1]);              \
     }
 #define BINARY_OPERATOR(...)
 #include "ops.def"

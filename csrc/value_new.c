@@ -1,4 +1,5 @@
 /* The constructor, in the spelling of all four dialects. */
+#include "net.h"
 #include "value.h"
 
 /* What the constructor was called with: borrowed references, NULL where an argument was not given.
@@ -327,6 +328,12 @@ static int is_older(const mg_node *child, const mg_node *node) {
 }
 
 static int check_init(const mg_node *node, const parts *made) {
+    if (mg_net_is_hidden(node)) {
+        /* Only the collector's functions (gc.get_referents) lead to such a node. */
+        PyErr_SetString(PyExc_TypeError, "Value.__init__ cannot change a node that the outputs of "
+                                         "a network are made of");
+        return -1;
+    }
     if (mg_node_is_interior(node) && mg_heap.arena.sweeping != 0) {
         PyErr_SetString(PyExc_RuntimeError,
                         "Value.__init__ cannot change the children of a node while "

@@ -1,6 +1,8 @@
 /* Making nodes from C: numbers and their errors, leaves, operand blocks, materialised constants. */
 #include "value.h"
 
+#include "nary.h"
+
 #include <string.h>
 
 static int number_of(PyObject *object, int loose, double *number) {
@@ -103,8 +105,42 @@ PyObject *mg_value_block_node(mg_op op, double data, mg_node *const *operands, u
     return mg_value_hold(block) ? mg_value_tracked(node) : mg_object_of(node);
 }
 
+/* The plain numbers of an n-ary node. */
+static int materialize_all(mg_block *block) {
+    uint32_t numbers = block->size - block->count, made = 0;
+    mg_node **leaves = mg_memory_alloc(numbers, sizeof(mg_node *));
+    if (leaves == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (uint32_t i = 0, operand = 0; i < block->size; i++) {
+        if (operand < block->count && mg_nary_places(block)[operand] == i) {
+            operand++;
+            continue;
+        }
+        leaves[made] = mg_value_leaf(mg_nary_constants(block)[i]);
+        if (leaves[made] == NULL) {
+            break;
+        }
+        made++;
+    }
+    if (made == numbers) {
+        mg_nary_materialize(block, leaves);
+    } else {
+        while (made > 0) {
+            mg_graph_drop(&mg_heap, leaves[--made]);
+        }
+    }
+    mg_memory_free(leaves);
+    return block->count == block->size ? 0 : -1;
+}
+
 int mg_value_materialize(mg_node *node) {
     int shape = mg_op_shapes[node->op];
+    if (mg_op_table[node->op].arity == MG_ANY_ARITY) {
+        mg_block *block = mg_node_block(node);
+        return block->count == block->size ? 0 : materialize_all(block);
+    }
     if (shape != MG_SHAPE_VC && shape != MG_SHAPE_CV) {
         return 0;
     }

@@ -3,6 +3,9 @@
 
 #include <structmember.h>
 
+#include "value_arrays.h"
+#include "value_net.h"
+
 mg_graph mg_heap = {.arena = MG_ARENA_INITIAL};
 PyTypeObject *mg_value_type;
 mg_value_loans mg_loans;
@@ -179,5 +182,14 @@ int mg_value_setup(PyObject *module, const mg_value_loans *loans) {
     if (PyModule_AddObjectRef(module, "Value", type) < 0) {
         return -1;
     }
-    return PyModule_AddFunctions(module, mg_value_functions);
+    if (PyModule_AddFunctions(module, mg_value_functions) < 0) {
+        return -1;
+    }
+    if (PyModule_AddFunctions(module, mg_value_nary_functions) < 0) {
+        return -1;
+    }
+    if (mg_value_net_setup(module) < 0) {
+        return -1;
+    }
+    return mg_value_arrays_setup(module);
 }

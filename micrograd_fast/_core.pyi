@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import Any, Protocol, TypeAlias, overload
+from typing import Any, Protocol, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ _Operand: TypeAlias = Value | _Number
 _Array: TypeAlias = npt.NDArray[Any]
 _Each: TypeAlias = _Operand | _Array
 _Objects: TypeAlias = npt.NDArray[np.object_]
+_Floats: TypeAlias = npt.NDArray[np.float64]
 
 class Value:
     def __init__(
@@ -65,6 +66,8 @@ class Value:
     def backward(self, *, check: bool = False) -> None: ...
     def item(self) -> float: ...
     def __format__(self, spec: str) -> str: ...
+    # From draw: the picture that a notebook shows.
+    def _repr_svg_(self) -> str | None: ...
     def __copy__(self) -> Value: ...
     def __deepcopy__(self, memo: dict[int, Any]) -> Value: ...
     def __lt__(self, other: _Operand, /) -> bool: ...
@@ -210,6 +213,46 @@ class _Where(Protocol):
     @overload
     def __call__(self, condition: _Operand, b: _Operand, c: _Array, /) -> _Array: ...
 
+# An empty list is of both kinds, and refused.
+_Numbers: TypeAlias = Iterable[_Number]
+_Operands: TypeAlias = Iterable[_Operand]
+
+class _OfValues(Protocol):
+    @overload
+    def __call__(self, values: _Numbers, /) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, values: _Operands, /) -> Value: ...
+
+class _Elements(Protocol):
+    @overload
+    def __call__(self, values: _Numbers, /) -> list[float]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, values: _Operands, /) -> list[Value]: ...
+
+class _Dot(Protocol):
+    @overload
+    def __call__(self, w: _Numbers, x: _Numbers, /, b: _Number = ...) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, w: _Operands, x: _Operands, /, b: _Operand = ...) -> Value: ...
+
+class _OfTwo(Protocol):
+    @overload
+    def __call__(self, first: _Numbers, second: _Numbers, /) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, first: _Operands, second: _Operands, /) -> Value: ...
+
+class _Polyval(Protocol):
+    @overload
+    def __call__(self, coefficients: _Numbers, x: _Number, /) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, coefficients: _Operands, x: _Operand, /) -> Value: ...
+
+class _CrossEntropy(Protocol):
+    @overload
+    def __call__(self, logits: _Numbers, target_index: SupportsIndex, /) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, logits: _Operands, target_index: SupportsIndex, /) -> Value: ...
+
 # --- generated: functions ---
 abs: _Unary
 acos: _Unary
@@ -223,33 +266,85 @@ cbrt: _Unary
 ceil: _Unary
 cos: _Unary
 cosh: _Unary
+cross_entropy: _CrossEntropy
+dot: _Dot
 erf: _Unary
 erfc: _Unary
 exp: _Unary
 expm1: _Unary
 floor: _Unary
 gelu: _Unary
+hinge_loss: _OfTwo
 hypot: _Binary
 leaky_relu: _LeakyRelu
 log: _Unary
 log1p: _Unary
 log2: _Unary
 log10: _Unary
+log_softmax: _Elements
+logsumexp: _OfValues
 maximum: _Binary
+mean: _OfValues
 minimum: _Binary
+mse_loss: _OfTwo
+norm: _OfValues
+polyval: _Polyval
 relu: _Unary
 sigmoid: _Unary
 sign: _Unary
 silu: _Unary
 sin: _Unary
 sinh: _Unary
+softmax: _Elements
 softplus: _Unary
 sqrt: _Unary
+sum: _OfValues
 tan: _Unary
 tanh: _Unary
 where: _Where
 # --- end ---
 
+@final
+class Parameters:
+    def __new__(cls, params: Any) -> Parameters: ...
+    def __len__(self) -> int: ...
+    def values(self) -> tuple[Value, ...]: ...
+    def zero_grads(self) -> None: ...
+    def grad_norm(self, order: float, /) -> float: ...
+    def find_not_finite(self) -> int: ...
+    def scale_grads(self, factor: float, /) -> None: ...
+    def sgd_step(
+        self,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        nesterov: bool,
+        momentum_buffer: _Floats,
+        /,
+    ) -> None: ...
+    def adam_step(
+        self,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+        step: float,
+        m: _Floats,
+        v: _Floats,
+        /,
+    ) -> None: ...
+
+def data_of(params: Any, out: _Floats | None, /) -> _Floats: ...
+def grads_of(params: Any, out: _Floats | None, /) -> _Floats: ...
+def set_data(params: Any, array: _Floats, /) -> None: ...
+def new_values(array: _Floats, out: _Objects | None, /) -> Any: ...
+def network_activations() -> list[str]: ...
+def network_classes(
+    fused: type, neuron: type, layer: type, mlp: type, linear: type, norm: type, /
+) -> None: ...
+def network_parameters(module: Any, /) -> list[Value] | None: ...
 def op_table() -> list[dict[str, Any]]: ...
 def fail_allocation(nth: int) -> None: ...
 def arena_info() -> dict[str, int]: ...

@@ -32,6 +32,7 @@ cdef extern from "ops.h":
         uint8_t arity, raises, row
     const mg_op_info mg_op_table[]
     const uint8_t mg_op_shapes[]
+    int MG_ANY_ARITY
     int MG_OP_COUNT, MG_FIRST_INTERIOR, MG_OP_closure, MG_OP_local
     int MG_SHAPE_V, MG_SHAPE_VP, MG_SHAPE_BLOCK
 
@@ -84,6 +85,13 @@ cdef extern from "value.h":
     int mg_value_set_op_name(mg_node *node, object op_name) except -1
     int mg_value_set_closure(mg_node *node, PyObject *closure) except -1
     int mg_value_materialize(mg_node *node) except -1
+
+cdef extern from "value_net.h":
+    bint mg_value_is_call(const mg_node *node)
+    object mg_value_call_name(const mg_node *node)
+    object mg_value_call_operands(mg_node *node)
+    object mg_value_call_partials(mg_node *node)
+    void mg_value_call_step(mg_node *node)
 
 
 # --- what the C side borrows ---
@@ -158,6 +166,8 @@ cdef tuple _operands(mg_node *node):
     cdef mg_node *pair[2]
     cdef mg_node **operands = pair
     cdef uint32_t i, count
+    if mg_value_is_call(node):
+        return mg_value_call_operands(node)
     mg_value_materialize(node)
     count = mg_node_operands(node, pair, &operands)
     return tuple([<object><PyObject *>operands[i] for i in range(count)])
@@ -166,6 +176,8 @@ cdef tuple _operands(mg_node *node):
 cdef str _op_name(mg_node *node):
     if node.flags & MG_SIDE and node.right.side.op_name != NULL:
         return <str>node.right.side.op_name
+    if mg_value_is_call(node):
+        return mg_value_call_name(node)
     symbol = mg_op_table[node.op].symbol.decode()
     if mg_op_shapes[node.op] == MG_SHAPE_VP and symbol == "**":
         exponent: object = mg_node_right(node).constant
@@ -192,7 +204,11 @@ def _describe(value):
 
 def _step(value):
     """One node's backward step: adds what flows into its operands, given its present grad."""
-    mg_graph_step(mg_node_of(value))
+    cdef mg_node *node = mg_node_of(value)
+    if mg_value_is_call(node):
+        mg_value_call_step(node)
+    else:
+        mg_graph_step(node)
 
 
 class _Step:
@@ -305,6 +321,8 @@ class Value:
         cdef mg_node *node = mg_node_of(self)
         cdef double pair[2]
         cdef double[::1] partials
+        if mg_value_is_call(node):
+            return mg_value_call_partials(node)
         count = len(_operands(node))
         if count <= 2 and mg_op_shapes[node.op] != MG_SHAPE_BLOCK:
             mg_graph_partials(node, pair)
@@ -445,13 +463,14 @@ _install()
 
 def op_table():
     """Every row of csrc/ops.def: a list of dicts with name, arity, symbol, and whether the row is a
-    module function (or else an operator alone)."""
+    module function (or else an operator alone). The arity of an n-ary row is None."""
     module = sys.modules[__name__]
     rows = []
     for code in range(MG_OP_local + 1, MG_OP_COUNT):
         if mg_op_table[code].row == code:
             name = mg_op_table[code].name.decode()
-            rows.append({"name": name, "arity": mg_op_table[code].arity,
+            rows.append({"name": name, "arity": None if mg_op_table[code].arity == MG_ANY_ARITY
+                         else mg_op_table[code].arity,
                          "symbol": mg_op_table[code].symbol.decode(),
                          "function": hasattr(module, name)})
     return rows

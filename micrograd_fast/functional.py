@@ -11,6 +11,9 @@ Value(data=0.0)
 
 from micrograd_fast import _core
 
-__all__ = [row["name"] for row in _core.op_table() if row["function"]]
+# softmax and log_softmax are compositions: a node for each value and one that they share.
+_COMPOSED = ["softmax", "log_softmax"]
+
+__all__ = [row["name"] for row in _core.op_table() if row["function"]] + _COMPOSED
 
 globals().update({name: getattr(_core, name) for name in __all__})

@@ -33,6 +33,9 @@ static mg_node *random_node(const growing_dag *graph, mg_op op) {
     case MG_SHAPE_VV:
         return binary(op, x, y);
     default:
+        if (mg_op_table[op].arity == MG_ANY_ARITY) {
+            return nary(op, nary_count(op), (mg_node *[]){x, y, z}, NARY_PARAMETER);
+        }
         return mg_op_table[op].arity == 3 ? ternary(op, x, y, z)
                                           : user_node(op, x->data - 2.0 * y->data + z->data, 3,
                                                       (mg_node *[]){x, y, z}, partials);

@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include "nary.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -112,7 +114,13 @@ void heap_end(void) {
     mg_arena_destroy(&heap.arena);
 }
 
+uint32_t nary_count(mg_op op) { return mg_nary_fits(op, 3, NARY_PARAMETER) ? 3 : 2; }
+
 double op_forward(mg_op op, double a, double b, double c) {
+    if (mg_op_table[op].arity == MG_ANY_ARITY) {
+        const double x[] = {a, b, c};
+        return mg_nary_table[op].forward(x, nary_count(op), NARY_PARAMETER);
+    }
     switch (op) {
 #define UNARY(name, ...) \
     case MG_OP_##name:   \
@@ -189,7 +197,7 @@ static mg_block *new_block(uint32_t count, mg_node *const *operands, const doubl
     if (block == NULL) {
         return NULL;
     }
-    block->count = count;
+    *block = (mg_block){.count = count, .size = count};
     block->has_partials = partials != NULL;
     for (uint32_t i = 0; i < count; i++) {
         block->operands[i] = hold(operands[i]);
@@ -200,13 +208,15 @@ static mg_block *new_block(uint32_t count, mg_node *const *operands, const doubl
     return block;
 }
 
-/* Turns a new node into one with a block, or gives it back. */
-static mg_node *add_block(mg_node *node, uint32_t count, mg_node *const *operands,
-                          const double *partials) {
+/* Turns a new node into one with that block, both of which may be NULL, or gives them back. */
+static mg_node *own_block(mg_node *node, mg_block *block) {
     if (node == NULL) {
+        for (uint32_t i = 0; block != NULL && i < block->count; i++) {
+            drop(block->operands[i]);
+        }
+        mg_memory_free(block);
         return NULL;
     }
-    mg_block *block = new_block(count, operands, partials);
     if (block == NULL) {
         node->op = MG_OP_leaf;
         drop(node);
@@ -215,6 +225,26 @@ static mg_node *add_block(mg_node *node, uint32_t count, mg_node *const *operand
     mg_node_left(node)->block = block;
     return node;
 }
+
+static mg_node *add_block(mg_node *node, uint32_t count, mg_node *const *operands,
+                          const double *partials) {
+    return node != NULL ? own_block(node, new_block(count, operands, partials)) : NULL;
+}
+
+mg_node *nary(mg_op op, uint32_t count, mg_node *const *operands, double parameter) {
+    CHECK_COUNT(mg_op_table[op].arity, MG_ANY_ARITY);
+    mg_block *block = mg_nary_new(count, parameter);
+    if (block == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        block->operands[block->count++] = hold(operands[i]);
+    }
+    double *x = mg_nary_numbers(block);
+    return own_block(new_node(op, mg_nary_table[op].forward(x, count, parameter)), block);
+}
+
+void nary_warm_up(void) { mg_memory_free(mg_nary_new(1 << 20, 0.0)); }
 
 mg_node *ternary(mg_op op, mg_node *x, mg_node *y, mg_node *z) {
     CHECK_COUNT(mg_op_table[op].arity, 3);
@@ -241,6 +271,7 @@ mg_node *foreign_node(double data, uint32_t count, mg_node *const *operands,
     *node = (mg_node){.refcount = 1,
                       .op = partials != NULL ? MG_OP_local : MG_OP_closure,
                       .flags = MG_FOREIGN | MG_TRACKED | MG_SIDE,
+                      .run = UINT32_MAX,
                       .data = data,
                       .right.side = side};
     heap.foreign++;

@@ -35,6 +35,11 @@ mg_node *unary(mg_op op, mg_node *x);
 mg_node *with_constant(mg_op op, mg_node *x, double constant);
 mg_node *binary(mg_op op, mg_node *x, mg_node *y);
 mg_node *ternary(mg_op op, mg_node *x, mg_node *y, mg_node *z);
+/* An NARY op on nodes alone. */
+mg_node *nary(mg_op op, uint32_t count, mg_node *const *operands, double parameter);
+/* To be called before the tests of a program that makes such nodes: the room that steps need for
+   their numbers is never given back. */
+void nary_warm_up(void);
 /* A node that the user builds: MG_OP_local with partials, or MG_OP_closure with NULL. */
 mg_node *user_node(mg_op op, double data, uint32_t count, mg_node *const *operands,
                    const double *partials);
@@ -42,7 +47,11 @@ mg_node *user_node(mg_op op, double data, uint32_t count, mg_node *const *operan
 mg_node *foreign_node(double data, uint32_t count, mg_node *const *operands,
                       const double *partials);
 
-/* The row's value for operands in the order of the row. */
+/* How many of three operands an NARY op takes, with the parameter NARY_PARAMETER. */
+#define NARY_PARAMETER 1.0
+uint32_t nary_count(mg_op op);
+
+/* The row's value for operands in the order of the row; an NARY row takes nary_count of them. */
 double op_forward(mg_op op, double a, double b, double c);
 
 static inline mg_node *hold(mg_node *node) {

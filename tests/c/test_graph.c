@@ -34,7 +34,9 @@ static mg_node *node_of_code(mg_op op, mg_node *x, mg_node *y, mg_node *z, doubl
     case MG_SHAPE_VV:
         return binary(op, x, y);
     case MG_SHAPE_BLOCK:
-        return ternary(op, x, y, z);
+        return mg_op_table[op].arity == MG_ANY_ARITY
+                   ? nary(op, nary_count(op), (mg_node *[]){x, y, z}, NARY_PARAMETER)
+                   : ternary(op, x, y, z);
     default:
         return with_constant(op, x, constant);
     }
@@ -314,6 +316,7 @@ static void the_first_node_without_a_finite_gradient_is_named(void) {
 }
 
 int main(void) {
+    nary_warm_up();
     RUN(a_neuron_by_hand);
     RUN(every_code_sends_each_operand_its_partial);
     RUN(random_graphs_of_whole_numbers);

@@ -31,6 +31,8 @@ static const op_row rows[] = {
     {MG_OP_##name, 3, 2, #name, symbol, MG_##raises, SECOND_##constant, NAN, x, fx},
 #define TERNARY(name, symbol, raises, forward, da, db, dc, help, x, fx) \
     {MG_OP_##name, 1, 3, #name, symbol, MG_##raises, MG_SHAPE_NONE, NAN, x, fx},
+#define NARY(name, symbol, operands, forward, partials, help, x, fx) \
+    {MG_OP_##name, 1, MG_ANY_ARITY, #name, symbol, MG_NEVER, MG_SHAPE_NONE, NAN, x, fx},
 #include "ops.def"
 };
 
@@ -38,6 +40,11 @@ static const op_row rows[] = {
 
 /* The partials of a row in all of its operands, by the functions of ops.h. */
 static void partials_of(mg_op op, const double *x, double r, double *d) {
+    if (mg_op_table[op].arity == MG_ANY_ARITY) {
+        memcpy(d, x, nary_count(op) * sizeof(double));
+        mg_nary_table[op].partials(d, nary_count(op), NARY_PARAMETER, r);
+        return;
+    }
     switch (op) {
 #define UNARY(name, ...)                \
     case MG_OP_##name:                  \
@@ -79,7 +86,7 @@ static mg_shape expected_shape(const op_row *row, unsigned code) {
     if (row->codes == 3) {
         return code == 0 ? MG_SHAPE_VV : code == 1 ? row->second : MG_SHAPE_CV;
     }
-    if (row->arity == 3) {
+    if (row->arity >= 3) {
         return MG_SHAPE_BLOCK;
     }
     return isnan(row->parameter) ? MG_SHAPE_V : MG_SHAPE_VP;
@@ -131,10 +138,13 @@ static void names_are_unique_and_aliases_lead_to_rows(void) {
     }
 }
 
-/* "2.0, -inf, True" as numbers; how many there are. */
+#define MOST_NUMBERS 8
+
+/* "2.0, -inf, True" or "[1.0, 2.0], 3" as numbers; how many there are. */
 static size_t parse_numbers(const char *text, double *numbers) {
     size_t count = 0;
-    while (*text != '\0') {
+    text += strspn(text, "[");
+    while (*text != '\0' && count < MOST_NUMBERS) {
         char *end = NULL;
         if (strncmp(text, "True", 4) == 0) {
             numbers[count] = 1.0;
@@ -144,10 +154,8 @@ static size_t parse_numbers(const char *text, double *numbers) {
             CHECK(end != text);
             text = end;
         }
-        text += strspn(text, ", ");
-        if (++count == 3) {
-            break;
-        }
+        text += strspn(text, "[], ");
+        count++;
     }
     CHECK_TEXT(text, "");
     return count;
@@ -156,9 +164,19 @@ static size_t parse_numbers(const char *text, double *numbers) {
 static void the_examples_are_true(void) {
     for (size_t i = 0; i < ROW_COUNT; i++) {
         const op_row *row = &rows[i];
-        double x[3] = {NAN, NAN, NAN}, expected[3];
+        double x[MOST_NUMBERS] = {NAN, NAN, NAN}, expected[MOST_NUMBERS];
         harness_case(row->name);
-        CHECK_COUNT(parse_numbers(row->x, x), row->arity);
+        size_t count = parse_numbers(row->x, x);
+        if (row->arity == MG_ANY_ARITY) {
+            /* The place that an op takes stands behind its numbers. */
+            int has_place = mg_nary_table[row->op].operands == MG_PLACE;
+            double place = has_place ? x[--count] : 0.0;
+            CHECK(mg_nary_fits(row->op, count, place));
+            CHECK_COUNT(parse_numbers(row->fx, expected), 1);
+            CHECK_SAME(mg_nary_table[row->op].forward(x, count, place), expected[0]);
+            continue;
+        }
+        CHECK_COUNT(count, row->arity);
         if (!isnan(row->parameter)) {
             x[1] = row->parameter;
         }
@@ -221,6 +239,16 @@ static const struct {
     SAMPLES(hypot, {0.4, 0.9}, {-2.0, 1.5}),
     SAMPLES(minimum, {0.4, 0.9}, {2.0, 1.5}),
     SAMPLES(maximum, {0.4, 0.9}, {2.0, 1.5}),
+    SAMPLES(exp_difference, {1.5, -0.7}, {-3.0, 0.25}),
+    SAMPLES(dot, {1.5, -0.7, 0.3}, {-3.0, 0.25, 2.0}),
+    SAMPLES(sum, {1.5, -0.7, 0.3}, {-3.0, 0.25, 2.0}),
+    SAMPLES(mean, {1.5, -0.7, 0.3}, {-3.0, 0.25, 2.0}),
+    SAMPLES(logsumexp, {1.5, -0.7, 0.3}, {-3.0, 0.25, 2.0}),
+    SAMPLES(cross_entropy, {1.5, -0.7, 0.3}, {-3.0, 0.25, 2.0}),
+    SAMPLES(mse_loss, {1.5, -0.7}, {-3.0, 0.25}),
+    SAMPLES(hinge_loss, {1.5, -0.7}, {-3.0, 0.8}),
+    SAMPLES(norm, {1.5, -0.7, 0.3}, {-3.0, 0.25, 2.0}),
+    SAMPLES(polyval, {1.5, -0.7, 0.3}, {-3.0, 0.25, 2.0}),
     SAMPLES(where, {1.0, 2.0, 3.0}, {-0.5, -2.0, 3.0}),
 };
 
@@ -241,7 +269,8 @@ static double difference(mg_op op, const double *x, unsigned k) {
 static void check_against_differences(const op_row *row, const double *point) {
     double d[3] = {NAN, NAN, NAN};
     partials_of(row->op, point, forward_at(row->op, point), d);
-    for (unsigned k = 0; k < row->arity; k++) {
+    unsigned count = row->arity == MG_ANY_ARITY ? nary_count(row->op) : row->arity;
+    for (unsigned k = 0; k < count; k++) {
         CHECK_NEAR(d[k], difference(row->op, point, k), 1e-9);
     }
 }
@@ -372,6 +401,7 @@ static void results_at_the_edges(void) {
 }
 
 int main(void) {
+    nary_warm_up();
     RUN(free_and_leaf_come_before_what_has_operands);
     RUN(the_rows_fill_the_table_in_order);
     RUN(names_are_unique_and_aliases_lead_to_rows);

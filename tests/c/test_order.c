@@ -272,6 +272,7 @@ static mg_status an_order_of_one_leaf(void) {
 }
 
 int main(void) {
+    nary_warm_up();
     RUN(both_are_orders_of_random_graphs);
     RUN(both_are_orders_of_large_graphs);
     RUN(both_are_orders_of_graphs_in_holes);
