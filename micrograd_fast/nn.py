@@ -1,14 +1,15 @@
-"""Small neural networks on ``Value``: a neuron, a layer of neurons, a stack of layers.
+"""Small neural networks on ``Value``: neurons, layers, stacks of layers, and what GPTs need.
 
-Every neuron is ``tanh(b + w[0]*x[0] + w[1]*x[1] + ...)``, the last layer included. The weights,
-then the bias, are drawn by ``random.uniform(-1, 1)``, so that ``random.seed`` decides the network:
+Every neuron is ``tanh(b + w[0]*x[0] + w[1]*x[1] + ...)``, the last layer included, unless told
+otherwise. The weights, then the bias, are drawn by ``random.uniform(-1, 1)``, so that
+``random.seed`` decides the network:
 
 >>> import random
 >>> random.seed(1)
 >>> network = MLP(3, [4, 4, 1])
 >>> network
 MLP(3, [4, 4, 1])
->>> len(network.parameters())
+>>> network.num_parameters()
 41
 >>> out = network([2.0, 3.0, -1.0])
 >>> -1.0 < out.data < 1.0
@@ -22,149 +23,110 @@ One step of gradient descent on one sample:
 ...     p.data -= 0.1 * p.grad
 >>> (network([2.0, 3.0, -1.0]) - 1.0).data ** 2 < loss.data
 True
+
+A call of a Neuron, Layer, MLP, Linear or RMSNorm is one native loop and makes one node for each
+output. Its children are the inputs that are Values and the parameters. These stay ordinary Values
+in ordinary lists: read, label, share or replace them as you like, and the next call sees it.
+Replace a neuron or a layer by anything that can be called, and the others are called around it.
+
+As for every node, the gradients read the data of parameters and inputs at the time of backward();
+the results inside a network are those of the call.
 """
 
 import operator
-import random
-from collections.abc import Iterable
-from itertools import pairwise
-from typing import Any, SupportsIndex, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, SupportsIndex
 
+from ._arguments import Init, Seed, check_init, drawer, generator_of, size_of
+from ._layers import MLP, Layer, Linear, Neuron, RMSNorm
+from ._module import Module
 from .engine import Value
 
-__all__ = ["MLP", "Layer", "Neuron"]
-
-Inputs: TypeAlias = "Iterable[Value | float] | Value"
-# A Value from a layer of one neuron, else a list of them: which one, no annotation can tell.
-Output: TypeAlias = Any
+__all__ = ["MLP", "Embedding", "Layer", "Linear", "Module", "Neuron", "RMSNorm", "Sequential"]
 
 
-def _size(size: SupportsIndex, name: str) -> int:
-    """``size`` as an int of at least 1; ``name`` says in the error which argument it was."""
-    try:
-        number = operator.index(size)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, got {type(size).__name__}") from None
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {number}")
-    return number
+class Embedding(Module):
+    """``Embedding(count, dim)``: a table of ``count`` rows of ``dim`` Values, looked up by number.
 
+    ``w`` is the list of rows. A call with an int returns that row's Values as a new list; with an
+    iterable of ints, the list of their rows. ``init`` and ``seed`` are those of ``MLP``, but the
+    default is ``"normal"``.
 
-def _sizes(sizes: Iterable[SupportsIndex], name: str) -> list[int]:
-    """``sizes`` as a list of ints of at least 1."""
-    if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):
-        raise TypeError(f"{name} must be a list of layer sizes, got {type(sizes).__name__}")
-    checked = [_size(size, f"{name}[{i}]") for i, size in enumerate(sizes)]
-    if not checked:
-        raise ValueError(f"{name} must hold at least 1 layer size, got 0")
-    return checked
+    Raises IndexError for a row that is not there (negative numbers do not count from the end), and
+    TypeError for what is no int.
 
-
-def _inputs(x: Any, nin: int, taker: object) -> list[Value | float]:
-    """``x`` as a list of ``nin`` inputs for ``taker``, or an error that says what it is instead."""
-    if isinstance(x, Value):
-        # A layer with one neuron hands its output on bare.
-        return _inputs([x], nin, taker)
-    if getattr(x, "ndim", 1) != 1:
-        raise ValueError(
-            f"{taker!r} takes one sample of {nin} inputs, got an array of shape {x.shape}"
-        )
-    if isinstance(x, (str, bytes)) or not hasattr(x, "__iter__"):
-        raise TypeError(f"{taker!r} expects a list of {nin} inputs, got {type(x).__name__}")
-    inputs = list(x)
-    if len(inputs) != nin:
-        raise ValueError(f"{taker!r} expects {nin} inputs, got {len(inputs)}")
-    return inputs
-
-
-class Neuron:
-    """``Neuron(nin)``: the tanh of a weighted sum of ``nin`` inputs and a bias.
-
-    ``w`` is the list of weights and ``b`` the bias. The inputs are numbers or Values.
-
-    >>> neuron = Neuron(2)
-    >>> neuron.w[0].data, neuron.w[1].data, neuron.b.data = 3.0, -2.0, 0.5
-    >>> print(f"{neuron([1.0, 2.0]):.4f}")
-    -0.4621
-    >>> neuron([1.0])
+    >>> table = Embedding(5, 2, init=lambda: 0.25)
+    >>> table(3)
+    [Value(data=0.25), Value(data=0.25)]
+    >>> table([0, 3])[1] == table(3) == table.w[3]
+    True
+    >>> table(5)
     Traceback (most recent call last):
     ...
-    ValueError: Neuron(2) expects 2 inputs, got 1
+    IndexError: Embedding(5, 2) has the rows 0 to 4, got 5
     """
 
-    def __init__(self, nin: SupportsIndex) -> None:
-        self.w = [Value(random.uniform(-1, 1)) for _ in range(_size(nin, "nin"))]
-        self.b = Value(random.uniform(-1, 1))
+    def __init__(
+        self, count: SupportsIndex, dim: SupportsIndex, init: Init = "normal", seed: Seed = None
+    ) -> None:
+        count, dim = size_of(count, "count"), size_of(dim, "dim")
+        check_init(init)
+        draw = drawer(init, generator_of(seed), count, dim)
+        self.w = [[Value(draw()) for _ in range(dim)] for _ in range(count)]
 
-    def __call__(self, x: Inputs) -> Value:
-        w = self.w
-        if type(x) is not list or len(x) != len(w):
-            x = _inputs(x, len(w), self)
-        return sum((wi * xi for wi, xi in zip(w, x)), self.b).tanh()
+    def _row(self, index: Any) -> list[Value]:
+        try:
+            row = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"{self!r} takes an int or several, got {type(index).__name__}"
+            ) from None
+        if not 0 <= row < len(self.w):
+            raise IndexError(f"{self!r} has the rows 0 to {len(self.w) - 1}, got {row}")
+        return list(self.w[row])
 
-    def parameters(self) -> list[Value]:
-        """The weights, then the bias, as one new list."""
-        return [*self.w, self.b]
+    def __call__(self, index: SupportsIndex | Iterable[SupportsIndex]) -> Any:
+        if hasattr(index, "__iter__") and not isinstance(index, (str, bytes, Value)):
+            if getattr(index, "ndim", 1) != 0:
+                return [self._row(i) for i in index]
+        return self._row(index)
 
     def __repr__(self) -> str:
-        return f"Neuron({len(self.w)})"
+        return f"{type(self).__name__}({len(self.w)}, {len(self.w[0])})"
 
 
-class Layer:
-    """``Layer(nin, nout)``: ``nout`` neurons that share their ``nin`` inputs.
+class Sequential(Module):
+    """``Sequential(first, second, ...)``: feeds what the one returns to the next.
 
-    ``neurons`` is the list of them. A call returns the list of their outputs, or with a single
-    neuron its bare output:
+    They are modules, or any functions of one argument. ``modules`` is the list of them; ``len``,
+    indices and loops work on the whole as on that list.
 
-    >>> len(Layer(2, 3)([1.0, -1.0]))
-    3
-    >>> isinstance(Layer(2, 1)([1.0, -1.0]), Value)
+    >>> network = Sequential(Linear(2, 8), lambda x: [v.gelu() for v in x], Layer(8, 1))
+    >>> isinstance(network([0.5, -0.5]), Value)
     True
+    >>> network.num_parameters()
+    33
     """
 
-    def __init__(self, nin: SupportsIndex, nout: SupportsIndex) -> None:
-        nin, nout = _size(nin, "nin"), _size(nout, "nout")
-        self.neurons = [Neuron(nin) for _ in range(nout)]
+    def __init__(self, *modules: Callable[[Any], Any]) -> None:
+        for i, module in enumerate(modules):
+            if not callable(module):
+                raise TypeError(
+                    f"Sequential takes modules and functions, but argument {i} is "
+                    f"{type(module).__name__!r}"
+                )
+        self.modules = list(modules)
 
-    def __call__(self, x: Inputs) -> Output:
-        nin = len(self.neurons[0].w)
-        if type(x) is not list or len(x) != nin:
-            x = _inputs(x, nin, self)
-        outs = [neuron(x) for neuron in self.neurons]
-        return outs[0] if len(outs) == 1 else outs
-
-    def parameters(self) -> list[Value]:
-        """The parameters of every neuron, in order, as one new list."""
-        return [p for neuron in self.neurons for p in neuron.parameters()]
-
-    def __repr__(self) -> str:
-        return f"Layer({len(self.neurons[0].w)}, {len(self.neurons)})"
-
-
-class MLP:
-    """``MLP(nin, nouts)``: layers of ``nouts[0]``, ``nouts[1]``, ... neurons, one after another.
-
-    ``layers`` is the list of them. A call feeds a list of ``nin`` inputs through all of them:
-
-    >>> isinstance(MLP(3, [4, 4, 1])([2.0, 3.0, -1.0]), Value)
-    True
-    >>> len(MLP(3, [4, 2])([2.0, 3.0, -1.0]))
-    2
-    """
-
-    def __init__(self, nin: SupportsIndex, nouts: Iterable[SupportsIndex]) -> None:
-        sizes = [_size(nin, "nin"), *_sizes(nouts, "nouts")]
-        self.layers = [Layer(nin, nout) for nin, nout in pairwise(sizes)]
-
-    def __call__(self, x: Inputs) -> Output:
-        for layer in self.layers:
-            x = layer(x)
+    def __call__(self, x: Any) -> Any:
+        for module in self.modules:
+            x = module(x)
         return x
 
-    def parameters(self) -> list[Value]:
-        """The parameters of every layer, in order, as one new list."""
-        return [p for layer in self.layers for p in layer.parameters()]
+    def __len__(self) -> int:
+        return len(self.modules)
 
-    def __repr__(self) -> str:
-        nin = len(self.layers[0].neurons[0].w)
-        return f"MLP({nin}, {[len(layer.neurons) for layer in self.layers]})"
+    def __getitem__(self, index: int) -> Callable[[Any], Any]:
+        return self.modules[index]
+
+    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
+        return iter(self.modules)

@@ -147,7 +147,7 @@ def test_sizes_may_be_numpy_integers_and_any_iterable():
         (lambda: Neuron(1)([1.0, 2.0]), "Neuron(1) expects 1 inputs, got 2"),
         (lambda: Layer(2, 3)([]), "Layer(2, 3) expects 2 inputs, got 0"),
         (lambda: Layer(2, 3)(Value(1.0)), "Layer(2, 3) expects 2 inputs, got 1"),
-        (lambda: MLP(3, [4, 1])([1.0, 2.0]), "Layer(3, 4) expects 3 inputs, got 2"),
+        (lambda: MLP(3, [4, 1])([1.0, 2.0]), "MLP(3, [4, 1]) expects 3 inputs, got 2"),
         (
             lambda: Neuron(2)(np.ones((5, 2))),
             "Neuron(2) takes one sample of 2 inputs, got an array of shape (5, 2)",
