@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import demo
+from . import _run, demo
 
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
@@ -52,6 +52,7 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     commands.required = True
     _add_demo(commands)
+    _add_run(commands)
     return parser
 
 
@@ -89,9 +90,42 @@ def _add_demo(commands: Any) -> None:
     parser.set_defaults(run=lambda options: demo.run(options.out, options.seed, options.epochs))
 
 
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="run a script that imports micrograd, unchanged, on this engine",
+        description="Runs SCRIPT as `python SCRIPT ARGS` does, except that its imports of "
+        "micrograd, micrograd.engine and micrograd.nn find this package.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("script", metavar="SCRIPT", help="a Python file")
+    parser.add_argument(
+        "arguments",
+        metavar="ARGS",
+        nargs="*",
+        default=[],  # or argparse would call them required
+        help="what it finds in sys.argv[1:]",
+    )
+    parser.set_defaults(run=None)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["run"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        # Whatever follows the script is the script's, and argparse would take a `--` out of it.
+        options = _parser().parse_args(arguments[:2])
+        options.arguments = arguments[2:]
+    else:
+        options = _parser().parse_args(arguments)
+    if options.command == "run":
+        # From here on everything is the script's: how it prints, fails and is interrupted.
+        try:
+            _run.run_script(options.script, options.arguments)
+        except _run.ScriptError as error:
+            print(f"python -m micrograd_fast run: {error}", file=sys.stderr)
+            return 2
+        return 0
     try:
         # Each line appears as soon as it is printed, also in a log or a pipe.
         if hasattr(sys.stdout, "reconfigure"):
