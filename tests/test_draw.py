@@ -144,6 +144,9 @@ def test_draw_dot_options():
         (lambda: draw_dot(Value(1.0), rankdir="XY"), ValueError, "LR, RL, TB, BT, got 'XY'"),
         (lambda: draw_dot(Value(1.0), format="nope"), ValueError, "nope"),
         (lambda: draw_dot(Value(1.0), max_nodes=0), ValueError, "at least 1 or None, got 0"),
+        (lambda: draw_dot(Value(1.0), depth=-1), ValueError, "depth must be at least 0 or None"),
+        (lambda: draw_dot(Value(1.0), depth=1.5), TypeError, "depth must be an int or None"),
+        (lambda: draw_dot(Value(1.0), max_operands=0), ValueError, "at least 1 or None, got 0"),
     ],
 )
 def test_wrong_arguments(call, error, message):
@@ -242,11 +245,56 @@ def test_a_notebook_gets_a_picture():
 
 @pytest.fixture
 def no_dot(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "no" / "programs"))
+
+
+@pytest.fixture
+def no_pygraphviz(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
 
 
 @pytest.mark.usefixtures("no_dot")
 class TestWithoutTheProgramDot:
+    """pygraphviz draws, for whatever needs no options of the program."""
+
+    def test_pipe(self):
+        dot = draw_dot(expression()[-1])
+        assert ElementTree.fromstring(dot.pipe()).tag == "{http://www.w3.org/2000/svg}svg"
+        assert dot.pipe(encoding="utf-8").startswith("<?xml")
+        assert dot.pipe("png").startswith(b"\x89PNG\r\n\x1a\n")
+
+    def test_render(self, tmp_path):
+        dot = draw_dot(expression()[-1])
+        written = dot.render(tmp_path / "graph", format="png")
+        assert written == str(tmp_path / "graph.png")
+        assert Path(written).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+        assert (tmp_path / "graph").read_text(encoding="utf-8") == dot.source
+
+    def test_render_cleans_up(self, tmp_path):
+        written = draw_dot(expression()[-1]).render("graph.gv", directory=tmp_path, cleanup=True)
+        assert [str(path) for path in tmp_path.iterdir()] == [written]
+        assert written.endswith("graph.gv.svg")
+
+    def test_view_shows_what_render_wrote(self, tmp_path, monkeypatch):
+        shown = []
+        monkeypatch.setattr(graphviz, "view", shown.append)
+        written = draw_dot(expression()[-1]).render(tmp_path / "graph", view=True)
+        assert shown == [written]
+
+    def test_a_notebook_gets_a_picture(self):
+        bundle = draw_dot(expression()[-1])._repr_mimebundle_()
+        assert list(bundle) == ["image/svg+xml"]
+
+    @pytest.mark.parametrize(
+        "options", [{"engine": "neato"}, {"renderer": "cairo"}, {"neato_no_op": 1}]
+    )
+    def test_options_of_the_program_need_the_program(self, options):
+        with pytest.raises(graphviz.ExecutableNotFound, match="its program `dot`"):
+            draw_dot(expression()[-1]).pipe(**options)
+
+
+@pytest.mark.usefixtures("no_dot", "no_pygraphviz")
+class TestWithoutAnyGraphviz:
     def test_the_text_is_there(self):
         assert "data -6.0000" in draw_dot(expression()[-1]).source
 
@@ -254,13 +302,15 @@ class TestWithoutTheProgramDot:
     def test_a_picture_is_refused_with_advice(self, ask, tmp_path):
         dot = draw_dot(expression()[-1])
         dot.directory = str(tmp_path)
-        with pytest.raises(graphviz.ExecutableNotFound, match=r"`dot`.*not on the PATH.*install"):
+        with pytest.raises(
+            graphviz.ExecutableNotFound, match=r"`dot`.*pygraphviz.*micrograd_fast\[draw\]"
+        ):
             getattr(dot, ask)()
 
     def test_a_notebook_shows_the_advice(self):
         bundle = draw_dot(expression()[-1])._repr_mimebundle_(include=None, exclude=None)
         assert list(bundle) == ["text/plain"]
-        assert "install Graphviz" in bundle["text/plain"]
+        assert "install pygraphviz" in bundle["text/plain"]
         assert ".source" in bundle["text/plain"]
 
 
@@ -306,18 +356,18 @@ def test_trace_of_a_deep_graph():
 
 def test_the_head_of_a_deep_graph_is_drawn():
     _, last = chain(200_000)
-    dot = draw_dot(last)
+    dot = draw_dot(last, depth=999)
     nodes, edges = parse(dot)
     assert sum(label.startswith("{") for label, _ in nodes.values()) == 1000
     assert [rest for label, rest in nodes.values() if label == "..."] == [" shape=plaintext"]
-    assert dot.graph_attr["label"] == "the 1000 nodes nearest to the root"
+    assert dot.graph_attr["label"] == "the 1,000 Values at most 999 steps from the root"
     assert (f"{id(last)}tanh", str(id(last))) in edges
 
 
 def test_a_cut_marks_every_op_whose_operands_are_left_out():
     a, b, c, d = expression()
     e = d * c
-    nodes, edges = parse(draw_dot(e, max_nodes=3))  # e, d, c; not a and b
+    nodes, edges = parse(draw_dot(e, depth=1))  # e, d, c; not a and b
     assert str(id(a)) not in nodes
     assert str(id(b)) not in nodes
     dots = [name for name, (label, _) in nodes.items() if label == "..."]
@@ -325,8 +375,48 @@ def test_a_cut_marks_every_op_whose_operands_are_left_out():
     assert (str(id(c)), f"{id(d)}+") in edges
 
 
-def test_a_graph_at_the_limit_is_not_cut():
+def test_a_depth_that_reaches_everything_cuts_nothing():
+    *_, d = expression()
+    assert draw_dot(d, depth=2).source == draw_dot(d).source
+    assert "..." not in draw_dot(d, depth=2).source
+    assert "..." in draw_dot(d, depth=1).source
+
+
+def test_depth_0_is_the_root_alone():
+    *_, d = expression()
+    nodes, _ = parse(draw_dot(d, depth=0))
+    assert sum(label.startswith("{") for label, _ in nodes.values()) == 1
+
+
+def test_a_value_near_the_root_by_any_path_is_drawn_with_all_its_arrows():
+    a, b, c, d = expression()  # d = (a * b) + a: one step and two steps from d to a
+    nodes, edges = parse(draw_dot(d, depth=1))
+    assert (str(id(a)), f"{id(c)}*") in edges
+    assert (f"rest {id(c)}", f"{id(c)}*") in edges
+    assert str(id(b)) not in nodes
+
+
+@pytest.mark.parametrize(
+    ("length", "count"),
+    [(1000, "1,001 Values"), (4999, "5,000 Values"), (200_000, "more than 100,000 Values")],
+)
+def test_a_graph_that_nobody_could_read_is_refused_with_advice(length, count):
+    _, last = chain(length)
+    with pytest.raises(ValueError, match=rf"would have {count}, and max_nodes is 1,000") as raised:
+        draw_dot(last)
+    for advice in ("a subgraph", "depth=3", "max_nodes=None"):
+        assert advice in str(raised.value)
+
+
+def test_max_nodes_counts_what_is_drawn():
     *_, d = expression()
     assert draw_dot(d, max_nodes=4).source == draw_dot(d, max_nodes=None).source
-    assert "..." not in draw_dot(d, max_nodes=4).source
-    assert "..." in draw_dot(d, max_nodes=3).source
+    with pytest.raises(ValueError, match="would have 4 Values, and max_nodes is 3"):
+        draw_dot(d, max_nodes=3)
+    assert draw_dot(d, max_nodes=3, depth=1).source == draw_dot(d, depth=1).source
+
+
+def test_max_nodes_none_draws_everything():
+    _, last = chain(3000)
+    nodes, _ = parse(draw_dot(last, max_nodes=None))
+    assert sum(label.startswith("{") for label, _ in nodes.values()) == 3001
