@@ -8,11 +8,32 @@
 -0.004023
 """
 
-from micrograd_fast import functional, nn
-from micrograd_fast.draw import draw_dot, trace
+from micrograd_fast import functional, nn, optim
+from micrograd_fast._install import install_as_micrograd, uninstall_as_micrograd
+from micrograd_fast.arrays import data_of, grads_of, set_data, values
+from micrograd_fast.draw import draw_dot, draw_svg, trace
 from micrograd_fast.engine import Value
 from micrograd_fast.functional import *  # noqa: F403  (functional.__all__ is the op table)
+from micrograd_fast.plot import plot_decision_boundary, plot_loss
 
 __version__ = "0.1.0"
 
-__all__ = ["Value", "__version__", "draw_dot", "functional", "nn", "trace", *functional.__all__]
+__all__ = [
+    "Value",
+    "__version__",
+    "data_of",
+    "draw_dot",
+    "draw_svg",
+    "functional",
+    "grads_of",
+    "install_as_micrograd",
+    "nn",
+    "optim",
+    "plot_decision_boundary",
+    "plot_loss",
+    "set_data",
+    "trace",
+    "uninstall_as_micrograd",
+    "values",
+    *functional.__all__,
+]

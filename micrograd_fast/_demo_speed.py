@@ -2,19 +2,25 @@
 
 import gc
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
 from . import _pure
-from ._demo_train import Samples, Scalar, Targets, max_margin_loss, moons
+from ._demo_train import Samples, Scalar, Targets, moons
 from .draw import trace
 from .engine import Value
 
 _SIZES = (2, 16, 16, 1)
 _RATE = 0.1
+
+
+def max_margin_loss(scores: list[Scalar], targets: Targets, parameters: Iterable[Scalar]) -> Scalar:
+    """The mean of ``max(0, 1 - target * score)``, with a little L2 on the parameters."""
+    losses = [(1 + score * -target).relu() for score, target in zip(scores, targets)]
+    return sum(losses) * (1.0 / len(losses)) + sum(p * p for p in parameters) * 1e-4
 
 
 @dataclass

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 from .engine import Value
+from .functional import dot, hinge_loss
 from .nn import MLP
 
 FOUR_POINTS_STEPS = 20
@@ -64,12 +65,6 @@ def _accuracy(scores: list[Value], targets: Targets) -> float:
     return 100.0 * right / len(targets)
 
 
-def max_margin_loss(scores: list[Scalar], targets: Targets, parameters: Iterable[Scalar]) -> Scalar:
-    """The mean of ``max(0, 1 - target * score)``, with a little L2 on the parameters."""
-    losses = [(1 + score * -target).relu() for score, target in zip(scores, targets)]
-    return sum(losses) * (1.0 / len(losses)) + sum(p * p for p in parameters) * 1e-4
-
-
 def train_four_points(seed: int, report: Callable[[str], None]) -> Training:
     """The seed's own example: four points, a squared error, 20 steps."""
     random.seed(seed)
@@ -116,7 +111,7 @@ def train_moons(seed: int, epochs: int, progress: type[Progress]) -> Training:
     with progress("two moons", epochs, "step") as bar:
         for step in range(1, epochs + 1):
             scores = [training.network(x) for x in samples]
-            loss = max_margin_loss(scores, targets, parameters)
+            loss = hinge_loss(scores, targets) + 1e-4 * dot(parameters, parameters)
             _descend(parameters, loss, rate=2.0 - 1.8 * (step - 1) / epochs)
             training.losses.append(loss.data)
             curve.append(_accuracy(scores, targets))

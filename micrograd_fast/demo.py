@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from . import _demo_graph, _demo_speed, _demo_train
+from . import _demo_graph, _demo_speed, _demo_train, _layout
 from ._demo_speed import Comparison
 from ._demo_train import Training
+from ._layout import LayoutFailed
 
 DEFAULT_OUT = "micrograd_fast_demo"
 DEFAULT_SEED = 1337
@@ -51,7 +52,9 @@ def run(out: Path, seed: int = DEFAULT_SEED, epochs: int = DEFAULT_EPOCHS) -> No
     ]
     _print_speeds(speeds)
     try:
-        pictures, drawn_by = _write_pictures(out, four_points, two_moons, cancer)
+        pictures = _write_pictures(out, four_points, two_moons, cancer)
+    except LayoutFailed as error:
+        raise DemoError(str(error)) from error
     except OSError as error:
         raise DemoError(f"cannot write a picture into {str(out)!r}: {error.strerror}") from error
 
@@ -62,7 +65,7 @@ def run(out: Path, seed: int = DEFAULT_SEED, epochs: int = DEFAULT_EPOCHS) -> No
         print(f"{name:13}  loss {training.losses[0]:.4f} -> {training.losses[-1]:.4f}, {finals}")
     print(f"speed          {_rates(speeds)}")
     print(f"time           {time.perf_counter() - start:.1f} s for the whole demo")
-    print(f"pictures       (the seed's graph was drawn by {drawn_by})")
+    print("pictures")
     for path in pictures:
         print(f"  {path}")
 
@@ -74,6 +77,8 @@ def _require_packages() -> None:
             importlib.import_module(module)
         except ImportError:
             missing.append(name)
+    if not _layout.available():
+        missing.append("pygraphviz")
     if missing:
         raise DemoError(f"the demo needs {', '.join(missing)}: pip install 'micrograd_fast[demo]'")
 
@@ -181,26 +186,20 @@ def _print_speeds(speeds: list[Comparison]) -> None:
 
 def _write_pictures(
     out: Path, four_points: Training, two_moons: Training, cancer: Training
-) -> tuple[list[Path], str]:
-    """Writes every picture as PNG and SVG: the paths, and what drew the seed's graph."""
+) -> list[Path]:
+    """Writes every picture as PNG and SVG and returns their paths."""
     from . import _demo_plots
 
     written = []
-    root = _demo_graph.seed_graph()
     figures = {
         "loss_curves": _demo_plots.loss_curves(four_points, two_moons, cancer),
         "decision_boundary": _demo_plots.decision_boundary(two_moons),
     }
-    by_dot = _demo_graph.by_dot(root)
-    if by_dot is None:
-        figures["seed_graph"] = _demo_graph.figure(root)
     for name, figure in figures.items():
         for suffix in ("png", "svg"):
             written.append(out / f"{name}.{suffix}")
             _demo_plots.save(figure, written[-1])
-    if by_dot is None:
-        return written, "matplotlib, because Graphviz's program dot is missing"
-    for suffix, picture in by_dot.items():
+    for suffix, picture in _demo_graph.pictures(_demo_graph.seed_graph()).items():
         written.append(out / f"seed_graph.{suffix}")
         written[-1].write_bytes(picture)
-    return written, "Graphviz"
+    return written

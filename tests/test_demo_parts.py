@@ -2,7 +2,6 @@
 
 import gc
 import io
-import itertools
 import random
 import sys
 
@@ -125,25 +124,6 @@ def test_the_seed_graph_is_the_seed_s():
     assert o.data == pytest.approx(0.7071067, abs=1e-6)
 
 
-def test_boxes_stand_apart_and_arrows_go_right():
-    a, b = Value(1.0, label="a"), Value(2.0, label="b")
-    shared = a * b
-    root = ((shared + a).tanh() * shared + b + a * 3.0) * (shared + b)
-    for graph in (root, _demo_graph.seed_graph(), Value(1.0)):
-        found = _demo_graph.boxes(graph)
-        nodes, edges = trace(graph)
-        ops = [node for node in nodes if node._op]
-        assert len(found) == len(nodes) + len(ops)
-        assert sum(len(box.targets) for box in found) == len(edges) + len(ops)
-        _demo_graph.place(found, measure=lambda text: 7.0 * len(text))
-        for box in found:
-            for target in box.targets:
-                assert box.x + box.width / 2 < target.x - target.width / 2
-        for one, other in itertools.combinations(found, 2):
-            across = abs(one.x - other.x) >= (one.width + other.width) / 2
-            assert across or abs(one.y - other.y) >= _demo_graph._HEIGHT
-
-
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -162,14 +142,3 @@ def test_progress_on_a_terminal_and_in_a_log(monkeypatch, capsys):
         assert ("\r" in shown) == (lines == 0)
         if lines:
             assert all(line.startswith("name: ") for line in shown.splitlines())
-
-
-@pytest.mark.parametrize(
-    "program", ["#!/bin/sh\nexit 1\n", "#!/no/such/interpreter\n", "no program\n"]
-)
-def test_a_dot_that_fails_is_as_good_as_none(program, tmp_path, monkeypatch):
-    broken = tmp_path / "dot"
-    broken.write_text(program)
-    broken.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert _demo_graph.by_dot(_demo_graph.seed_graph()) is None

@@ -12,14 +12,18 @@ import micrograd_fast
 
 
 def public_members(owner):
-    """(name, object) of what a class or module offers, written in this package."""
+    """(name, object) of what a class or module offers, written in this package.
+
+    Without slots: what is in them, the docstring of their class says.
+    """
     for name in dir(owner):
         member = getattr(owner, name)
         ours = str(getattr(member, "__module__", "micrograd_fast")).startswith("micrograd_fast")
         inherited = inspect.isclass(owner) and not any(
             name in vars(base) for base in owner.__mro__ if base is not object
         )
-        if not name.startswith("_") and ours and not inherited:
+        slot = inspect.ismemberdescriptor(member)
+        if not name.startswith("_") and ours and not inherited and not slot:
             yield name, member
 
 
@@ -32,10 +36,10 @@ def documented_names():
         if inspect.isclass(member):
             yield from ((f"{name}.{inner}", m) for inner, m in public_members(member))
         if inspect.ismodule(member):
-            for inner in getattr(member, "__all__", None) or vars(member):
+            for inner in member.__all__:
                 thing = getattr(member, inner)
-                if inspect.isclass(thing) and thing.__module__ == member.__name__:
-                    yield f"{name}.{inner}", thing
+                yield f"{name}.{inner}", thing
+                if inspect.isclass(thing):
                     yield from ((f"{name}.{inner}.{i}", m) for i, m in public_members(thing))
 
 
@@ -56,6 +60,7 @@ def test_docstring(name):
 
 def test_the_names_are_all_there():
     assert {"Value", "tanh", "where", "Value.backward", "Value.tanh", "nn.MLP"} <= set(NAMES)
+    assert {"nn.MLP.parameters", "optim.Adam.step", "optim.clip_grad_norm_"} <= set(NAMES)
     assert len(NAMES) > 80
 
 

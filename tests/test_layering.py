@@ -1,7 +1,9 @@
 """An include or an import points only to the left, in the layers listed here.
 
-    csrc:     status, memory <- ops <- arena <- graph <- value_*        (Python.h only in value_*)
-    package:  _core <- engine <- functional <- nn, draw <- micrograd_fast <- the demo
+    csrc:     status, memory <- ops <- arena <- net, optim <- graph <- value_*
+              (Python.h only in value_*)
+    package:  _core <- engine <- functional <- nn, draw, arrays <- optim, plot, micrograd
+              <- micrograd_fast <- the demo
 
 A new file belongs into one of the two lists below, in the layer of what it builds on.
 """
@@ -19,30 +21,43 @@ ROOT = Path(__file__).resolve().parent.parent
 # but not in a circle.
 CSRC_LAYERS = [
     ("memory", "status"),
-    ("ops", "ops_math"),
+    ("ops", "ops_math", "ops_nary"),
     ("arena", "node"),
+    ("nary", "net", "net_sweep", "optim", "sweep"),
     ("graph", "order", "release"),
     ("value", "value_*"),
 ]
 BRIDGE = CSRC_LAYERS[-1]
 
-# Modules; __init__ is what `import micrograd_fast` runs. The layers after it are the program, not
-# the library: nothing that `import micrograd_fast` loads may need them.
+# Modules, and sub-packages by their name; __init__ is what `import micrograd_fast` runs. The
+# layers after it are the program, not the library: nothing that that loads may need them.
 PACKAGE_LAYERS = [
     ("_core",),
     ("engine",),
     ("functional",),
-    ("_digraph", "draw", "nn"),
+    ("_digraph", "_excerpt", "_layout", "draw"),
+    ("_arguments", "_fused", "_layers", "_module", "nn"),
+    ("arrays",),
+    ("_optimizer", "_schedules", "optim"),
+    ("plot",),
+    ("_install", "micrograd"),
     ("__init__",),
     ("_pure",),
     ("_demo_*", "demo"),
-    ("__main__",),
+    ("__main__", "_run"),
 ]
 # The reference must not be able to borrow from what it is compared with.
 STANDALONE = ("_pure",)
 
-# Siblings that must not know each other, though they share a layer.
-STRANGERS = [("draw", "nn"), ("_digraph", "nn")]
+# Pairs that must not know each other, though their layers would let them.
+STRANGERS = [
+    ("draw", "nn"),
+    ("_digraph", "nn"),
+    ("nn", "optim"),
+    ("nn", "plot"),
+    ("nn", "micrograd"),
+    ("optim", "plot"),
+]
 
 C_SUFFIXES = {".c", ".h", ".def", ".inc"}
 PYTHON_SUFFIXES = {".py", ".pyx", ".pxd"}
@@ -85,11 +100,13 @@ def own_name(dotted, level, names, modules):
     return {name if name in modules else "__init__" for name in names}
 
 
-def python_imports(path, modules):
-    """The modules of this package that a Python file imports, anywhere in it."""
+def python_imports(path, modules, up=1):
+    """The modules of this package, ``up`` dots away, that a Python file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
+            if 0 < node.level < up:
+                continue  # something of its own sub-package
             names = [alias.name for alias in node.names]
             found |= own_name(node.module or "", node.level, names, modules)
         elif isinstance(node, ast.Import):
@@ -122,13 +139,16 @@ def edges_of_csrc(folder):
 
 
 def edges_of_package(folder):
-    """Module -> modules of ours that it imports."""
+    """Module -> modules of ours that it imports; a sub-package is one of them."""
     paths = [path for path in sorted(folder.iterdir()) if path.suffix in PYTHON_SUFFIXES]
-    modules = {path.stem for path in paths}
+    inner = sorted(folder.glob("*/*.py"))
+    modules = {path.stem for path in paths} | {path.parent.name for path in inner}
     edges = {module: set() for module in modules}
     for path in paths:
         read = python_imports if path.suffix == ".py" else cython_imports
         edges[path.stem] |= read(path, modules) - {path.stem}
+    for path in inner:
+        edges[path.parent.name] |= python_imports(path, modules, up=2) - {path.parent.name}
     return edges
 
 
@@ -278,13 +298,23 @@ def test_a_wrong_include_is_found(tmp_path, files, complaint):
         ({"_core__pyx": "from .engine cimport f", "engine__py": ""}, "_core uses engine"),
         ({"_core__pyx": "cimport micrograd_fast.engine", "engine__py": ""}, "_core uses engine"),
         ({"_pure__py": "from .engine import Value", "engine__py": ""}, "it must stand alone"),
-        ({"optim__py": ""}, "add it to PACKAGE_LAYERS"),
+        ({"other__py": ""}, "add it to PACKAGE_LAYERS"),
     ],
 )
 def test_a_wrong_import_is_found(tmp_path, files, complaint):
     found = package_complaints(write(tmp_path, **files))
     assert len(found) == 1
     assert complaint in found[0]
+
+
+def test_a_wrong_import_of_a_sub_package_is_found(tmp_path):
+    (tmp_path / "micrograd").mkdir()
+    write(tmp_path, engine__py="", demo__py="")
+    inner = write(tmp_path / "micrograd", __init____py="", engine__py="from ..engine import Value")
+    write(inner, nn__py="from .engine import Value\nfrom . import engine")
+    assert package_complaints(tmp_path) == []
+    write(inner, nn__py="from ..demo import run")
+    assert package_complaints(tmp_path) == ["micrograd uses demo, which lies in a layer above it"]
 
 
 def test_what_is_right_is_left_alone(tmp_path):

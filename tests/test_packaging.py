@@ -88,7 +88,7 @@ def test_an_sdist_has_every_source(checkout, tmp_path):
     with tarfile.open(archive) as tar:
         packed = {name.partition("/")[2] for name in tar.getnames() if not name.endswith("/")}
     wanted = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "setup.py"}
-    for folder in ("csrc", "micrograd_fast", "tests", "bench", ".ci"):
+    for folder in ("csrc", "micrograd_fast", "tests", "bench", "examples", ".ci"):
         files = (path for path in (checkout / folder).rglob("*") if path.is_file())
         wanted |= relative(files, checkout)
     wanted.discard("micrograd_fast/_core.c")
@@ -103,9 +103,11 @@ def test_a_wheel_has_no_sources(checkout, tmp_path):
     built = {
         path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
     }
-    modules = {f"micrograd_fast/{path.name}" for path in (ROOT / "micrograd_fast").glob("*.py")}
-    stubs = {f"micrograd_fast/{path.name}" for path in (ROOT / "micrograd_fast").glob("*.pyi")}
+    package = checkout / "micrograd_fast"
+    modules = relative(package.rglob("*.py"), checkout)
+    stubs = relative(package.rglob("*.pyi"), checkout)
     assert stubs
+    assert "micrograd_fast/micrograd/engine.py" in modules
     assert built == modules | stubs | {"micrograd_fast/py.typed"}
 
 
@@ -115,7 +117,7 @@ def test_metadata(checkout, tmp_path):
     assert metadata.version == micrograd_fast.__version__
     assert metadata.metadata["License-Expression"] == "MIT"
     assert metadata.metadata["Requires-Python"] == ">=3.10"
-    extras = {"demo", "draw", "test", "bench", "dev"}
+    extras = {"bench", "demo", "dev", "draw", "notebook", "plot", "test"}
     assert set(metadata.metadata.get_all("Provides-Extra")) == extras
     required = [line for line in metadata.requires if "extra" not in line]
     assert [re.match(r"[\w-]+", line)[0] for line in required] == ["numpy"]
@@ -129,8 +131,8 @@ def test_the_changelog_opens_with_this_version():
 def test_importing_loads_no_optional_dependency():
     """numpy is the one package that the library itself may need."""
     code = """if True:
-        import sys, micrograd_fast, micrograd_fast.nn
-        optional = {"graphviz", "matplotlib", "sklearn", "tqdm", "scipy"}
+        import sys, micrograd_fast, micrograd_fast.micrograd.nn
+        optional = {"graphviz", "pygraphviz", "matplotlib", "sklearn", "tqdm", "scipy", "IPython"}
         print(sorted(optional & set(sys.modules)))
     """
     assert run(["-c", code], ROOT) == "[]\n"

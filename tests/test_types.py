@@ -66,6 +66,18 @@ def test_functions() -> None:
     assert of_array.shape == (2,)
 
 
+def test_functions_of_many_values() -> None:
+    v, array = Value(0.5), np.array([0.5, 1.0])
+    total: Value = mg.sum([v, 1.0, v])
+    neuron: Value = mg.dot([v, v], array, b=v)
+    plain: float = mg.dot([1.0, 2.0], [3.0, 4.0])
+    shares: list[Value] = mg.softmax([v, 1.0])
+    plain_shares: list[float] = mg.softmax([2.0, 2.0])
+    loss: Value = mg.cross_entropy(shares, 1)
+    assert {type(x) for x in (total, neuron, loss, *shares)} == {Value}
+    assert (plain, plain_shares) == (11.0, [0.5, 0.5])
+
+
 def test_arrays() -> None:
     v, array = Value(0.5), np.array([0.5, 1.0])
     product: Objects = v * array
