@@ -174,6 +174,7 @@ step_bench() {
     cd "$work/gcc"
     export PYTHONPATH=$PWD
     "$tools/python" bench/eager.py --smoke
+    "$tools/python" bench/nets.py --smoke
     "$tools/python" bench/profile.py --smoke
     command -v valgrind >/dev/null || skip "valgrind is not installed, so no instructions counted"
     "$tools/python" bench/instructions.py --smoke

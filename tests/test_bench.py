@@ -63,9 +63,22 @@ def test_eager_judges_every_target(tmp_path):
         assert target["verdict"] == verdict
 
 
-def test_eager_refuses_names_that_are_not_there(tmp_path):
+def test_nets_measures_every_row_and_judges_every_target(tmp_path):
+    result, printed = run("nets.py", tmp_path)
+    rows = {(row["workload"], row["metric"]): row for row in result["rows"]}
+    expected = [("dot", metric) for metric in ("forward", "backward", "free")]
+    assert list(rows) == [*expected, ("two_moons", "time"), ("gpt", "time")]
+    for row in rows.values():
+        assert row["title"] in printed
+        assert {"fused", "micrograd_fast", "micrograd_nogc"} <= row["contenders"].keys()
+        assert all(entry["minimum"] > 0.0 for entry in row["contenders"].values())
+    assert [target["bound"] for target in result["targets"]] == [6.0, 20.0, 400.0, 5.0]
+
+
+@pytest.mark.parametrize("script", ["eager.py", "nets.py"])
+def test_names_that_are_not_there_are_refused(script, tmp_path):
     done = subprocess.run(
-        [sys.executable, BENCH / "eager.py", "--smoke", "--names", tmp_path / "none.txt"],
+        [sys.executable, BENCH / script, "--smoke", "--names", tmp_path / "none.txt"],
         capture_output=True,
         text=True,
         check=False,
