@@ -8,9 +8,9 @@ from typing import Any, SupportsIndex, TypeAlias
 
 from .engine import Value
 
-Inputs: TypeAlias = "Iterable[Value | float] | Value"
-Init: TypeAlias = "str | Callable[[], float]"
-Seed: TypeAlias = "int | random.Random | None"
+Inputs: TypeAlias = Iterable[Value | float] | Value
+Init: TypeAlias = str | Callable[[], float]
+Seed: TypeAlias = int | random.Random | None
 
 
 def size_of(size: SupportsIndex, name: str) -> int:

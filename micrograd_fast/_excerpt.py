@@ -5,7 +5,7 @@ from typing import TypeAlias
 from .engine import Value
 
 # Operand -> how many times it is one; under None the number of operands that are not drawn.
-Operands: TypeAlias = "dict[Value | None, int]"
+Operands: TypeAlias = dict[Value | None, int]
 
 
 def operands(node: Value, most: int | None) -> Operands:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_decision_boundary", "plot_loss"]
 
-Curve: TypeAlias = "Iterable[Value | float]"
+Curve: TypeAlias = Iterable[Value | float]
 
 _FEW = 30  # a curve of fewer points shows each of them
 _LOSS = "#333333"

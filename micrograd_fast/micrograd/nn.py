@@ -23,7 +23,7 @@ from ..functional import dot
 
 __all__ = ["MLP", "Layer", "Module", "Neuron"]
 
-Inputs: TypeAlias = "Iterable[Value | float]"
+Inputs: TypeAlias = Iterable[Value | float]
 # A Value from a layer of one neuron, else a list of them: which one, no annotation can tell.
 Output: TypeAlias = Any
 
