@@ -20,6 +20,24 @@ static mg_node *random_operand(const growing_dag *graph) {
     return graph->nodes[graph->levels[i] < MOST_LEVELS ? i : random_below(graph->first_leaves)];
 }
 
+#define MOST_OPERANDS 7
+
+/* An n-ary node of up to MOST_OPERANDS numbers, of which any but the first may be plain ones. */
+static mg_node *random_nary(const growing_dag *graph, mg_op op) {
+    mg_node *operands[MOST_OPERANDS];
+    double numbers[MOST_OPERANDS], place;
+    uint32_t size;
+    do {
+        size = 1 + (uint32_t)random_below(MOST_OPERANDS);
+        place = (double)random_below(size);
+    } while (!mg_nary_fits(op, size, place));
+    for (uint32_t i = 0; i < size; i++) {
+        operands[i] = i == 0 || random_below(4) != 0 ? random_operand(graph) : NULL;
+        numbers[i] = (double)random_below(5) - 2.0;
+    }
+    return nary_mixed(op, size, operands, numbers, place);
+}
+
 static mg_node *random_node(const growing_dag *graph, mg_op op) {
     static const double partials[] = {1.0, -2.0, 1.0};
     mg_node *x = random_operand(graph), *y = random_operand(graph), *z = random_operand(graph);
@@ -34,7 +52,7 @@ static mg_node *random_node(const growing_dag *graph, mg_op op) {
         return binary(op, x, y);
     default:
         if (mg_op_table[op].arity == MG_ANY_ARITY) {
-            return nary(op, nary_count(op), (mg_node *[]){x, y, z}, NARY_PARAMETER);
+            return random_nary(graph, op);
         }
         return mg_op_table[op].arity == 3 ? ternary(op, x, y, z)
                                           : user_node(op, x->data - 2.0 * y->data + z->data, 3,
@@ -45,8 +63,8 @@ static mg_node *random_node(const growing_dag *graph, mg_op op) {
 /* Half of the time an op on two nodes: most codes of the table have one, and a graph of those alone
    would be a bundle of chains. */
 static mg_op random_op(int exact) {
-    static const mg_op whole[] = {MG_OP_add,    MG_OP_sub, MG_OP_add_vc, MG_OP_sub_cv,
-                                  MG_OP_mul_vc, MG_OP_neg, MG_OP_where,  MG_OP_local};
+    static const mg_op whole[] = {MG_OP_add, MG_OP_sub,   MG_OP_add_vc, MG_OP_sub_cv, MG_OP_mul_vc,
+                                  MG_OP_neg, MG_OP_where, MG_OP_sum,    MG_OP_local};
     int branching = random_below(2) == 0;
     mg_op op;
     do {
@@ -58,7 +76,7 @@ static mg_op random_op(int exact) {
 
 /* Whether values and partials stay of a size at which rounding can be bounded. */
 static int is_tame(mg_node *node) {
-    double partials[3], sum = 0.0;
+    double partials[MOST_OPERANDS], sum = 0.0;
     mg_node *pair[2], **operands = pair;
     uint32_t count = mg_node_operands(node, pair, &operands);
     mg_graph_partials(node, partials);
@@ -151,7 +169,7 @@ void drop_dag(dag *graph) {
 
 flow *expected_flows(const dag *graph, size_t root) {
     flow *flows = mg_memory_alloc(graph->count, sizeof *flows);
-    double *partials = mg_memory_alloc(graph->count + 3, sizeof *partials);
+    double *partials = mg_memory_alloc(graph->count + MOST_OPERANDS, sizeof *partials);
     if (flows == NULL || partials == NULL) {
         mg_memory_free(flows);
         mg_memory_free(partials);

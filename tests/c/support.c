@@ -231,17 +231,47 @@ static mg_node *add_block(mg_node *node, uint32_t count, mg_node *const *operand
     return node != NULL ? own_block(node, new_block(count, operands, partials)) : NULL;
 }
 
-mg_node *nary(mg_op op, uint32_t count, mg_node *const *operands, double parameter) {
-    CHECK_COUNT(mg_op_table[op].arity, MG_ANY_ARITY);
-    mg_block *block = mg_nary_new(count, parameter);
+/* Gathers as the extension does: room for plain numbers is made when the first of them comes. */
+static mg_block *new_nary_block(uint32_t size, mg_node *const *operands, const double *numbers,
+                                double parameter) {
+    mg_block *block = mg_nary_new(size, parameter);
+    int is_mixed = 0;
+    for (uint32_t i = 0; block != NULL && i < size; i++) {
+        if (operands[i] == NULL && !is_mixed) {
+            mg_block *mixed = mg_nary_mix(block);
+            if (mixed == NULL) {
+                drop_nodes(block->operands, block->count);
+                mg_memory_free(block);
+                return NULL;
+            }
+            block = mixed;
+            is_mixed = 1;
+        }
+        if (operands[i] == NULL) {
+            mg_nary_constants(block)[i] = numbers[i];
+            continue;
+        }
+        if (is_mixed) {
+            mg_nary_places(block)[block->count] = i;
+        }
+        block->operands[block->count++] = hold(operands[i]);
+    }
+    return block;
+}
+
+mg_node *nary_mixed(mg_op op, uint32_t size, mg_node *const *operands, const double *numbers,
+                    double parameter) {
+    CHECK(mg_nary_fits(op, size, parameter));
+    mg_block *block = new_nary_block(size, operands, numbers, parameter);
     if (block == NULL) {
         return NULL;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        block->operands[block->count++] = hold(operands[i]);
-    }
-    double *x = mg_nary_numbers(block);
-    return own_block(new_node(op, mg_nary_table[op].forward(x, count, parameter)), block);
+    double r = mg_nary_table[op].forward(mg_nary_numbers(block), size, parameter);
+    return own_block(new_node(op, r), block);
+}
+
+mg_node *nary(mg_op op, uint32_t count, mg_node *const *operands, double parameter) {
+    return nary_mixed(op, count, operands, NULL, parameter);
 }
 
 void nary_warm_up(void) { mg_memory_free(mg_nary_new(1 << 20, 0.0)); }

@@ -37,6 +37,9 @@ mg_node *binary(mg_op op, mg_node *x, mg_node *y);
 mg_node *ternary(mg_op op, mg_node *x, mg_node *y, mg_node *z);
 /* An NARY op on nodes alone. */
 mg_node *nary(mg_op op, uint32_t count, mg_node *const *operands, double parameter);
+/* The same with plain numbers: numbers[i] where operands[i] is NULL. */
+mg_node *nary_mixed(mg_op op, uint32_t size, mg_node *const *operands, const double *numbers,
+                    double parameter);
 /* To be called before the tests of a program that makes such nodes: the room that steps need for
    their numbers is never given back. */
 void nary_warm_up(void);

@@ -366,6 +366,7 @@ static void a_plain_sweep_needs_no_memory(void) {
 }
 
 int main(void) {
+    nary_warm_up();
     RUN(a_closure_runs_in_its_topological_place);
     RUN(the_closure_of_a_leaf_runs_last);
     RUN(closures_among_other_nodes_change_nothing);
