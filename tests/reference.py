@@ -9,7 +9,7 @@ topological order. What is added to the seed:
 * ``_children`` keeps the operands in order next to the ``_prev`` set;
 * partials in forms that do not cancel, overflow or raise where the derivative itself is harmless.
 
-The mathematics of single operations is in reference_math.py.
+The mathematics of single operations is in reference_math.py and reference_nary.py.
 """
 
 from reference_math import (
@@ -21,6 +21,7 @@ from reference_math import (
     over_square,
     power,
 )
+from reference_nary import NARY
 
 
 class Value:
@@ -215,6 +216,27 @@ def where(condition, x, y):
     return out
 
 
+def _nary(name, *arguments):
+    """One node for an n-ary function: every argument is a list, or stands for itself."""
+    forward, partials = NARY[name]
+    flat = []
+    for argument in arguments:
+        flat += argument if isinstance(argument, (list, tuple)) else [argument]
+    if not any(isinstance(operand, Value) for operand in flat):
+        return forward(flat)
+    last = flat.pop() if name == "cross_entropy" else None
+    flat = [v if isinstance(v, Value) else Value(v) for v in flat]
+    rest = [] if last is None else [last]
+    out = Value(forward([v.data for v in flat] + rest), flat, name)
+
+    def _backward():
+        for v, partial in zip(flat, partials([v.data for v in flat] + rest, out.data)):
+            v.grad += partial * out.grad
+
+    out._backward = _backward
+    return out
+
+
 def _install():
     def unary(name):
         def function(x):
@@ -228,9 +250,16 @@ def _install():
 
         return function
 
+    def nary(name):
+        def function(*arguments):
+            return _nary(name, *arguments)
+
+        return function
+
     functions = {name: unary(name) for name in UNARY}
     functions.update({name: binary(name) for name in BINARY})
     globals().update(functions)
+    globals().update({name: nary(name) for name in NARY})
     for name, function in {**functions, "leaky_relu": leaky_relu}.items():
         setattr(Value, name, function)
 

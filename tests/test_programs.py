@@ -13,6 +13,8 @@ import pytest
 from engines import bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nary_samples import BY_NAME as NARY_BY_NAME
+from nary_samples import NARY
 from op_rows import draw
 from op_samples import BY_NAME, OPS
 
@@ -24,12 +26,17 @@ pytestmark = pytest.mark.usefixtures("sweeps_are_marked")
 deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 
 POWERS = (2, 3, 2.0, 0.5, -1, 1, 0)
+# Where programs use the n-ary functions.
+NARY_SPANS = ((-20.0, 20.0), (-2.0, 2.0))
 ULP = 2.0**-52
 
 
 @dataclass(frozen=True)
 class Program:
-    """``leaves`` are data; an instruction is an op and operands: an index, or a plain float."""
+    """``leaves`` are data; an instruction is an op and operands: an index, or a plain float.
+
+    The operands of an n-ary op are all of its numbers, flat, as in nary_samples.py.
+    """
 
     leaves: tuple[float, ...]
     instructions: tuple[tuple[str, tuple], ...]
@@ -40,8 +47,14 @@ class Program:
         values = [engine.Value(data) for data in self.leaves]
         for name, operands in self.instructions:
             arguments = [values[o] if type(o) is int else _constant(o) for o in operands]
-            values.append(engine.function(name)(*arguments))
+            values.append(apply(engine, name, arguments))
         return values
+
+
+def apply(engine, name, arguments):
+    if name in NARY_BY_NAME:
+        arguments = NARY_BY_NAME[name].arguments(arguments)
+    return engine.function(name)(*arguments)
 
 
 def _constant(operand):
@@ -62,7 +75,7 @@ def generate(seed):
 
     def emit(name, operands):
         arguments = [values[o] if type(o) is int else _constant(o) for o in operands]
-        values.append(reference.function(name)(*arguments))
+        values.append(apply(reference, name, arguments))
         instructions.append((name, tuple(operands)))
         return len(values) - 1
 
@@ -77,7 +90,24 @@ def generate(seed):
         target = draw(generator, spans)
         return emit("add", (emit("mul", (emit("atan", (index,)), 0.0)), target))
 
+    def emit_nary(row):
+        """One over Values and numbers, some of them more than once."""
+        spans = NARY_SPANS[-1:] if row.name == "polyval" else NARY_SPANS[:1]
+        size = generator.choice([size for size in row.sizes if size < 20])
+        operands = [operand(spans) for _ in range(size)]
+        for position in range(1, size):
+            if generator.random() < 0.2:
+                operands[position] = draw(generator, spans)
+            elif generator.random() < 0.2:
+                operands[position] = operands[position - 1]
+        if row.takes is not None:
+            operands[row.takes] = (generator.randrange(size - 1),)
+        emit(row.name, operands)
+
     for _ in range(generator.randint(10, 50)):
+        if generator.random() < 0.15:
+            emit_nary(generator.choice(NARY))
+            continue
         op = generator.choice(OPS)
         if op.name == "pow" and generator.random() < 0.5:
             emit("pow", (operand(op.safe[0]), (generator.choice(POWERS),)))
@@ -110,7 +140,7 @@ def magnitudes(program):
         arguments = [
             reference.Value(values[o].data) if type(o) is int else _constant(o) for o in operands
         ]
-        reference.function(name)(*arguments).backward()
+        apply(reference, name, arguments).backward()
         partials.append(
             [(o, abs(v.grad)) for o, v in zip(operands, arguments, strict=True) if type(o) is int]
         )
@@ -162,11 +192,20 @@ def test_ten_thousand_programs(batch):
 def test_the_programs_use_every_op_and_form():
     """The generator's coverage, so that the test above means what it says."""
     used, constants, shared, repeated = set(), set(), 0, 0
+    wide = {"repeated": 0, "mixed": 0, "over wide": 0, "under": 0}
     for seed in range(300):
         program = generate(seed)
         uses = {}
+        are_wide = [False] * len(program.leaves)
         for name, operands in program.instructions:
             used.add(name)
+            below = [o for o in operands if type(o) is int]
+            is_wide = name in NARY_BY_NAME
+            wide["repeated"] += is_wide and len(set(below)) < len(below)
+            wide["mixed"] += is_wide and any(type(o) is float for o in operands)
+            wide["over wide"] += is_wide and any(are_wide[o] for o in below)
+            wide["under"] += not is_wide and any(are_wide[o] for o in below)
+            are_wide.append(is_wide)
             for position, operand in enumerate(operands):
                 if type(operand) is int:
                     uses[operand] = uses.get(operand, 0) + 1
@@ -174,7 +213,8 @@ def test_the_programs_use_every_op_and_form():
                     constants.add((name, position))
         shared += max(uses.values()) > 2
         repeated += len(program.backwards) > 1
-    assert used == set(BY_NAME)
+    assert used == set(BY_NAME) | set(NARY_BY_NAME)
+    assert min(wide.values()) > 50, wide
     both_sides = {(op.name, side) for op in OPS if op.arity == 2 for side in (0, 1)}
     assert both_sides <= constants
     assert min(shared, repeated) > 50
