@@ -1,3 +1,4 @@
+/* Only converting what is neither a Value nor a float runs Python: all else here relies on that. */
 #include "value_gather.h"
 
 #include <string.h>
