@@ -1,7 +1,7 @@
 """``Fused``: the base of the modules whose calls the core knows (csrc/value_net.c)."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._arguments import Inputs
 from ._module import Module
@@ -26,25 +26,14 @@ class Fused(Module):
 
         def __call__(self, x: Inputs, /) -> Output: ...
 
-    # Whether this very class is one of nn's own.
-    _own: ClassVar[bool] = False
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls._own = cls.__module__ == __package__ + "._layers"
-
     def _slotted(self) -> Iterator[tuple[str, Any]]:
-        """What the slots hold, base classes first."""
-        for kind in reversed(type(self).__mro__):
-            for name in vars(kind).get("__slots__", ()):
-                if name != "_plan" and hasattr(self, name):
-                    yield name, getattr(self, name)
+        # The plan is not copied or pickled: the next call makes one.
+        return (item for item in super()._slotted() if item[0] != "_plan")
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
-        yield from self._slotted()
         # What a user puts onto an instance of nn's own classes is not theirs to train.
-        if not self._own:
-            yield from vars(self).items()
+        own = type(self).__module__ == f"{__package__}._layers"
+        return self._slotted() if own else super()._attributes()
 
     def _call_shown(self) -> str:
         """The call that makes such a module."""
@@ -58,5 +47,4 @@ class Fused(Module):
             return super().__repr__()
 
     def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        # The plan is not copied or pickled: the next call makes one.
         return dict(vars(self)), dict(self._slotted())

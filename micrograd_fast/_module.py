@@ -1,15 +1,14 @@
 """``Module``: what holds parameters, and what can be done with all of them together."""
 
-import io
 import os
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
+from . import _archive, _core
 from .engine import Value
 
 __all__ = ["Module"]
@@ -102,8 +101,20 @@ class Module:
     [('slope', Value(data=2.0)), ('offset', Value(data=1.0))]
     """
 
+    def _slotted(self) -> Iterator[tuple[str, Any]]:
+        """The attributes in slots, by name."""
+        for kind in reversed(type(self).__mro__):
+            names = vars(kind).get("__slots__", ())
+            for name in (names,) if isinstance(names, str) else names:
+                if name.startswith("__") and not name.endswith("__"):
+                    name = f"_{kind.__name__.lstrip('_')}{name}"
+                # A class attribute of a subclass may have taken the slot's place.
+                if name not in ("__dict__", "__weakref__", *vars(self)) and hasattr(self, name):
+                    yield name, getattr(self, name)
+
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         """The attributes that may hold parameters, by name."""
+        yield from self._slotted()
         yield from vars(self).items()
 
     def parameters(self) -> list[Value]:
@@ -158,11 +169,24 @@ class Module:
         A list of Values becomes an array of one dimension, a list of such lists one of two, a Value
         by itself one of none. What is shared appears under each of its names.
 
+        Raises ValueError where two parameters have the same name, as ``{1: ..., "1": ...}`` makes.
+
         >>> from micrograd_fast.nn import Linear
         >>> {name: array.shape for name, array in Linear(3, 2).state_dict().items()}
         {'w': (2, 3), 'b': (2,)}
         """
-        return {name: _core.data_of(nest, None) for name, nest, _ in _entries(self, "", ())}
+        return {name: _core.data_of(nest, None) for name, nest, _ in self._entries()}
+
+    def _entries(self) -> list[_Entry]:
+        entries = list(_entries(self, "", ()))
+        counts = Counter(name for name, _, _ in entries)
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            raise ValueError(
+                f"a state cannot hold {_listed(twice)} of {type(self).__name__}: different "
+                "parameters have that name"
+            )
+        return entries
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Set the data of the parameters to what ``state_dict()`` returned, here or elsewhere.
@@ -183,50 +207,50 @@ class Module:
         ...
         ValueError: 'w' of Neuron(3) has shape (3,), but the state has shape (2,)
         """
-        owner = type(self).__name__
         if not isinstance(state, Mapping):
             raise TypeError(f"a state is a dict of arrays by name, not {type(state).__name__!r}")
-        entries = list(_entries(self, "", ()))
-        names = {name for name, _, _ in entries}
-        missing = [name for name, _, _ in entries if name not in state]
-        unknown = [name for name in state if name not in names]
-        if missing or unknown:
-            complaints = [f"lacks {_listed(missing)}"] if missing else []
-            complaints += [f"has {_listed(unknown)}, which it does not know"] if unknown else []
-            raise ValueError(f"the state does not fit {owner}: it " + " and it ".join(complaints))
+        entries = self._entries()
+        self._check_names(entries, state)
         arrays = []
         for name, _, shape in entries:
             array = np.asarray(state[name])
             if array.dtype.kind not in "biuf":
                 raise TypeError(f"{name!r} of the state must be real numbers, not {array.dtype}")
-            if array.shape != shape:
-                raise ValueError(
-                    f"{name!r} of {self._brief()} has shape {shape}, "
-                    f"but the state has shape {array.shape}"
-                )
+            self._check_shape(name, shape, array.shape)
             arrays.append(np.asarray(array, dtype=np.float64, order="C"))
         for (_, nest, _), array in zip(entries, arrays):
             _core.set_data(nest, array)
+
+    def _check_names(self, entries: list[_Entry], state: Collection[Any]) -> None:
+        """Refuses a state with other names than the entries."""
+        names = dict.fromkeys(name for name, _, _ in entries)
+        missing = [name for name in names if name not in state]
+        unknown = [name for name in state if name not in names]
+        if missing or unknown:
+            complaints = [f"lacks {_listed(missing)}"] if missing else []
+            complaints += [f"has {_listed(unknown)}, which it does not know"] if unknown else []
+            owner = type(self).__name__
+            raise ValueError(f"the state does not fit {owner}: it " + " and it ".join(complaints))
+
+    def _check_shape(self, name: str, shape: tuple[int, ...], given: tuple[int, ...]) -> None:
+        if given != shape:
+            raise ValueError(
+                f"{name!r} of {self._brief()} has shape {shape}, but the state has shape {given}"
+            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to the file ``path``, an ``.npz`` archive that ``numpy.load`` reads too.
 
         The name is taken as it is. See ``load``.
         """
-        # np.savez would add a suffix to the name, and has parameters that a name may collide with.
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as members:
-            for name, array in self.state_dict().items():
-                with members.open(f"{name}.npy", "w") as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-        with open(path, "wb") as file:
-            file.write(archive.getbuffer())
+        _archive.write(path, self.state_dict())
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set the data of the parameters to what ``save`` wrote. Nothing in the file is executed.
 
         Raises OSError for a file that cannot be read, ValueError for one that is no ``.npz``
-        archive or does not fit, as ``load_state_dict`` does.
+        archive, is damaged, holds other things than real numbers, or does not fit, as
+        ``load_state_dict`` does; nothing has changed then.
 
         >>> import os, tempfile
         >>> from micrograd_fast.nn import MLP
@@ -237,13 +261,14 @@ class Module:
         >>> other([1.0, 2.0]).data == one([1.0, 2.0]).data
         True
         """
-        with open(path, "rb") as file:
-            # numpy takes whatever it does not know for a pickle, and says so.
-            if not zipfile.is_zipfile(file):
-                raise ValueError(f"{os.fspath(path)!r} is not an .npz archive")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                state = {name: archive[name] for name in archive.files}
+        entries = self._entries()
+
+        def check(shapes: dict[str, tuple[int, ...]]) -> None:
+            self._check_names(entries, shapes)
+            for name, _, shape in entries:
+                self._check_shape(name, shape, shapes[name])
+
+        state = _archive.read(path, check)
         self.load_state_dict(state)
 
     def _brief(self) -> str:

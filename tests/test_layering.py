@@ -36,7 +36,7 @@ PACKAGE_LAYERS = [
     ("engine",),
     ("functional",),
     ("_digraph", "_excerpt", "_layout", "draw"),
-    ("_arguments", "_fused", "_layers", "_module", "nn"),
+    ("_archive", "_arguments", "_fused", "_layers", "_module", "nn"),
     ("arrays",),
     ("_optimizer", "_schedules", "optim"),
     ("plot",),

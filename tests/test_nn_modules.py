@@ -1,9 +1,8 @@
 """Module: names, states, files, reprs; and the modules that are built on it."""
 
-import io
+import copy
 import random
 import re
-import zipfile
 
 import numpy as np
 import pytest
@@ -58,6 +57,29 @@ class TestParameters:
         model.same = [model.one, Value(2.0)]
         assert [name for name, _ in model.named_parameters()] == ["one", "same.1"]
         assert len(model.parameters()) == 2
+
+    def test_slots_are_attributes_too(self):
+        class Slotted(Module):
+            __slots__ = ("__hidden", "scale")
+
+            def __init__(self):
+                self.scale, self.__hidden = Value(1.0), [Value(2.0)]
+
+        class Network(MLP):
+            __slots__ = "gain"
+
+            def __init__(self):
+                super().__init__(2, [1], seed=1)
+                self.gain, self.offset = Value(3.0), Value(4.0)
+
+        assert [name for name, _ in Slotted().named_parameters()] == ["_Slotted__hidden.0", "scale"]
+        network = Network()
+        other = copy.deepcopy(network)
+        for one in (network, other):
+            assert [p.data for p in one.parameters()[-2:]] == [3.0, 4.0]
+            assert one.num_parameters() == 5
+            assert list(one.state_dict())[-2:] == ["gain", "offset"]
+        assert other.gain is not network.gain
 
     def test_circles_end(self):
         model = Module()
@@ -188,55 +210,28 @@ class TestStates:
         assert str(raised.value) == message
         assert [p.data for p in neuron.parameters()] == before
 
+    @pytest.mark.parametrize(
+        "attribute",
+        [{1: Value(1.0), "1": Value(2.0)}, {"a.b": Value(1.0), "a": {"b": Value(2.0)}}],
+        ids=["equal as text", "a dot in a key"],
+    )
+    def test_parameters_of_one_name_cannot_be_told_apart(self, attribute, tmp_path):
+        model = Model()
+        model.more = attribute
+        assert len(model.parameters()) == 25
+        message = r"cannot hold 'more\.(1|a\.b)' of Model: different parameters have that name"
+        for call in (
+            model.state_dict,
+            lambda: model.load_state_dict({}),
+            lambda: model.save(tmp_path / "m"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call()
+        assert not any(tmp_path.iterdir())
+
     def test_long_lists_of_names_are_cut(self):
         with pytest.raises(ValueError, match=r"it lacks 'layers.0.neurons.0.w'.* and 3 more$"):
             MLP(2, [3, 1]).load_state_dict({})
-
-
-class TestFiles:
-    def test_numpy_reads_them(self, tmp_path):
-        neuron = Neuron(2)
-        neuron.save(tmp_path / "n.npz")
-        with np.load(tmp_path / "n.npz", allow_pickle=False) as archive:
-            assert archive["w"].tolist() == [w.data for w in neuron.w]
-            assert archive["b"].shape == ()
-
-    def test_numpy_writes_them(self, tmp_path):
-        neuron = Neuron(2)
-        np.savez_compressed(tmp_path / "n.npz", w=[1.0, 2.0], b=3.0)
-        neuron.load(tmp_path / "n.npz")
-        assert [p.data for p in neuron.parameters()] == [1.0, 2.0, 3.0]
-
-    def test_any_name_will_do(self, tmp_path):
-        model = Module()
-        model.file, model.other = Value(1.0), {"a/b ü": Value(2.0)}
-        model.save(tmp_path / "m")
-        model.file.data = model.other["a/b ü"].data = 0.0
-        model.load(tmp_path / "m")
-        assert (model.file.data, model.other["a/b ü"].data) == (1.0, 2.0)
-
-    def test_what_is_no_archive(self, tmp_path):
-        for name, content in [("empty", b""), ("text", b"w = 1"), ("npy", b"\x93NUMPY\x01\x00")]:
-            (tmp_path / name).write_bytes(content)
-            with pytest.raises(ValueError, match=f"{name}' is not an .npz archive"):
-                Neuron(2).load(tmp_path / name)
-        with pytest.raises(FileNotFoundError):
-            Neuron(2).load(tmp_path / "missing")
-
-    def test_pickles_are_refused(self, tmp_path):
-        np.savez(tmp_path / "n.npz", w=np.array([Value, 1.0], dtype=object), b=1.0)
-        with pytest.raises(ValueError, match="allow_pickle=False"):
-            Neuron(2).load(tmp_path / "n.npz")
-
-    def test_a_broken_archive_changes_nothing(self, tmp_path):
-        neuron, whole = Neuron(64), io.BytesIO()
-        before = [p.data for p in neuron.parameters()]
-        with zipfile.ZipFile(whole, "w") as archive:
-            archive.writestr("w.npy", b"\x93NUMPY\x01\x00v\x00 nothing")
-        (tmp_path / "n.npz").write_bytes(whole.getvalue())
-        with pytest.raises(ValueError):  # noqa: PT011 (the text is numpy's)
-            neuron.load(tmp_path / "n.npz")
-        assert [p.data for p in neuron.parameters()] == before
 
 
 class TestReprs:
