@@ -37,6 +37,11 @@ def linear(of, x):
     return [sum((wi * xi for wi, xi in zip(w, x)), b) for w, b in zip(of.w, biases)]
 
 
+def rmsnorm(of, x):
+    scale = (sum(xi * xi for xi in x) / len(x) + of.eps) ** -0.5
+    return [wi * (xi * scale) for wi, xi in zip(of.w, x)]
+
+
 def listed(outputs):
     """A single output comes back bare."""
     return [outputs] if isinstance(outputs, Value) else outputs

@@ -7,7 +7,7 @@ import pytest
 from nn_operators import gradients, listed, loss_of
 
 from micrograd_fast import Value, _core
-from micrograd_fast.nn import MLP, Layer, Linear
+from micrograd_fast.nn import MLP, Layer, Linear, RMSNorm
 
 # More allocations than any of the calls below makes.
 MOST = 60
@@ -26,6 +26,7 @@ MODULES = {
     "one output": lambda: MLP(2, [3, 1], seed=1),
     "several outputs": lambda: MLP(2, [3, 4], seed=1),
     "linear": lambda: Linear(2, 1, seed=1),
+    "norm": lambda: RMSNorm(2),
     "tracked": lambda: tracked(MLP(2, [3, 2], seed=1)),
     "twice": lambda: shared(MLP(2, [3, 2], seed=1)),
 }
