@@ -65,9 +65,8 @@ class FusedCharGPT:
             if name not in ("wte", "wpe"):
                 self.layers[name] = nn.Linear(len(rows[0]), len(rows), bias=False)
                 self.layers[name].w = rows
+        # The original has no gains: these stay 1 and are not among the parameters.
         self.norm = nn.RMSNorm(len(self.state["wte"][0]))
-        # The original's has no gains: plain numbers instead of parameters.
-        self.norm.w = [1.0] * len(self.norm.w)
         self.optimizer = optim.SGD(self.parameters(), lr=original.learning_rate)
 
     def parameters(self):
