@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 from .engine import Value
-from .functional import dot, hinge_loss
+from .functional import dot, hinge_loss, mse_loss
 from .nn import MLP
 
 FOUR_POINTS_STEPS = 20
@@ -156,8 +156,8 @@ def train_cancer(seed: int, epochs: int, progress: type[Progress]) -> Training:
             total = 0.0
             for start in range(0, len(order), _BATCH):
                 batch = order[start : start + _BATCH]
-                errors = [(network(train[i]) - train_targets[i]) ** 2 for i in batch]
-                loss = sum(errors) * (1.0 / len(batch))
+                scores = [network(train[i]) for i in batch]
+                loss = mse_loss(scores, [train_targets[i] for i in batch])
                 _descend(parameters, loss, rate=0.1)
                 total += loss.data * len(batch)
             training.losses.append(total / len(order))
