@@ -38,7 +38,11 @@ def linear(of, x):
 
 
 def rmsnorm(of, x):
-    scale = (sum(xi * xi for xi in x) / len(x) + of.eps) ** -0.5
+    # A loop, because from Python 3.12 on sum() compensates where all are floats.
+    total = 0.0
+    for xi in x:
+        total = total + xi * xi
+    scale = (total / len(x) + of.eps) ** -0.5
     return [wi * (xi * scale) for wi, xi in zip(of.w, x)]
 
 
