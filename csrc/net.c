@@ -86,6 +86,44 @@ static mg_block *new_block(mg_node *const *parameters, uint32_t parameter_count,
     return block;
 }
 
+mg_block *mg_net_new_tape(mg_tape *tape, uint32_t nin, mg_node *const *captured,
+                          uint32_t captured_count) {
+    const uint32_t nout = tape->program->output_count;
+    size_t numbers = nin + tape->residual_count + 2 * (size_t)nout;
+    size_t doubles = 2 * (size_t)captured_count + tape->slot_count;
+    if (numbers > UINT32_MAX || captured_count > UINT32_MAX / 32) {
+        return NULL;
+    }
+    mg_block *block = mg_memory_alloc(1, sizeof(mg_block) + captured_count * sizeof(mg_node *) +
+                                             sizeof(mg_net) + doubles * sizeof(double));
+    if (block == NULL) {
+        return NULL;
+    }
+    *block = (mg_block){.count = captured_count, .size = captured_count};
+    if (captured_count != 0) {
+        memcpy(block->operands, captured, captured_count * sizeof(mg_node *));
+    }
+    mg_net *net = (mg_net *)(block->operands + captured_count);
+    double *data = (double *)(net + 1);
+    memset(data, 0, doubles * sizeof(double));
+    tape->holders++;
+    *net = (mg_net){.nin = nin,
+                    .nout = nout,
+                    .numbers = (uint32_t)numbers,
+                    .tape = tape,
+                    .data = data,
+                    .grads = data + captured_count,
+                    .delta = data + 2 * (size_t)captured_count};
+    return block;
+}
+
+void mg_net_dispose(mg_block *parameters) {
+    const mg_net *net = (mg_net *)(parameters->operands + parameters->count);
+    if (net->tape != NULL) {
+        mg_tape_drop(net->tape);
+    }
+}
+
 mg_block *mg_net_new(const mg_net_layer *layers, uint32_t layer_count, const uint8_t *neurons,
                      mg_node *const *parameters, uint32_t parameter_count) {
     uint32_t widest = layers[0].nin, neuron_count = 0;
@@ -283,6 +321,19 @@ static void backward_sums(const mg_net *net, const mg_net_layer *layer, const do
     }
 }
 
+/* The same through a tape; net->delta has an adjoint for each slot. */
+static const double *descend_tape(mg_block *call) {
+    const mg_net *net = mg_net_of(call->operands[0]);
+    const mg_tape *tape = net->tape;
+    const uint32_t captured_count = mg_node_block(call->operands[0])->count;
+    double *adjoints = net->delta, *inputs = adjoints + tape->first_input;
+    (void)mg_tape_reverse(tape, mg_call_residuals(call), adjoints, NULL);
+    for (uint32_t i = 0; i < captured_count; i++) {
+        net->grads[i] += inputs[net->nin + i];
+    }
+    return inputs;
+}
+
 /* From the adjoints of the outputs, net->delta, to those of the weights and of the inputs x. */
 static const double *norm_descend(const mg_net *net, const double *x) {
     const size_t n = net->nin;
@@ -304,7 +355,7 @@ static const double *norm_descend(const mg_net *net, const double *x) {
 
 /* Sends net->delta, the adjoints of the outputs, down. Returns the adjoints of the inputs, which
    mean nothing if no input is a node. */
-static const double *descend(mg_block *call) {
+static const double *descend_layers(mg_block *call) {
     const mg_net *net = mg_net_of(call->operands[0]);
     double *numbers = mg_call_inputs(call), *delta = net->delta, *below = net->below;
     const uint32_t *places = mg_call_places(call);
@@ -337,19 +388,40 @@ static const double *descend(mg_block *call) {
     return delta;
 }
 
+/* The adjoints of the inputs from those of the outputs; adjoints NULL: 1 for `output` alone. */
+static const double *descend(mg_block *call, const double *adjoints, uint32_t output) {
+    const mg_net *net = mg_net_of(call->operands[0]);
+    const uint32_t *slots = net->tape != NULL ? net->tape->outputs : NULL;
+    if (slots == NULL) {
+        memset(net->delta, 0, net->nout * sizeof(double));
+    }
+    for (uint32_t k = 0; k < net->nout; k++) {
+        /* Two outputs of a tape may be the same number. */
+        net->delta[slots != NULL ? slots[k] : k] +=
+            adjoints != NULL ? adjoints[k] : (double)(k == output);
+    }
+    return slots != NULL ? descend_tape(call) : descend_layers(call);
+}
+
+/* Ends a step, after the adjoints of the inputs have been read. */
+static void ascend(const mg_net *net) {
+    if (net->tape != NULL) {
+        memset(net->delta, 0,
+               ((size_t)net->tape->first_input + net->tape->program->input_count) * sizeof(double));
+    }
+}
+
 void mg_net_backward(mg_block *call, double grad) {
     const mg_net *net = mg_net_of(call->operands[0]);
-    if (net->nout == 1) {
-        net->delta[0] = grad;
-    } else {
-        double *adjoints = mg_call_adjoints(call);
-        memcpy(net->delta, adjoints, net->nout * sizeof(double));
-        memset(adjoints, 0, net->nout * sizeof(double));
-    }
-    const double *below = descend(call);
+    double *adjoints = net->nout == 1 ? &grad : mg_call_adjoints(call);
+    const double *below = descend(call, adjoints, 0);
     const uint32_t *places = mg_call_places(call);
     for (uint32_t i = 1; i < call->count; i++) {
         call->operands[i]->grad += below[places[i - 1]];
+    }
+    ascend(net);
+    if (net->nout != 1) {
+        memset(adjoints, 0, net->nout * sizeof(double));
     }
 }
 
@@ -361,13 +433,12 @@ void mg_net_partials(mg_block *call, uint32_t output, double *partials) {
         mg_net_deliver(parameters);
     }
     mg_net_read(parameters);
-    memset(net->delta, 0, net->nout * sizeof(double));
-    net->delta[output] = 1.0;
-    const double *below = descend(call);
+    const double *below = descend(call, NULL, output);
     const uint32_t *places = mg_call_places(call);
     for (uint32_t i = 1; i < call->count; i++) {
         partials[i - 1] = below[places[i - 1]];
     }
     memcpy(partials + call->count - 1, net->grads, parameter_count * sizeof(double));
     memset(net->grads, 0, parameter_count * sizeof(double));
+    ascend(net);
 }

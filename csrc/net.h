@@ -12,6 +12,10 @@
    and, above it, a *network_output* node for each output: these add their grads to the adjoints
    kept in the call, which the network node then sends down, once for all of them, and clears.
 
+   A call of a compiled function is the same with a tape in place of layers: its parameters are the
+   captured nodes, and between inputs and outputs it keeps the residuals of its run, so that
+   backward needs no second one.
+
    Backward adds the gradients of the parameters up in one dense array of the parameters node, and
    their data is read into another. Outside a backward pass the first is all zeros. A step by hand
    delivers it at once (mg_net_deliver); a marked sweep, in which nobody can look or write in
@@ -21,6 +25,7 @@
 
 #include "memory.h"
 #include "node.h"
+#include "tape.h"
 
 /* nout neurons on nin inputs. The operands of a neuron are its nin weights and, with has_bias, its
    bias. */
@@ -42,6 +47,7 @@ typedef struct {
     double *data, *grads;  /* of the parameters */
     double *delta, *below; /* adjoints of a layer's outputs and inputs, within one step */
     double eps;            /* of a norm */
+    mg_tape *tape;         /* of a compiled function, instead of layers; held */
 } mg_net;
 
 /* An activation over many neurons. */
@@ -63,6 +69,14 @@ mg_block *mg_net_new(const mg_net_layer *layers, uint32_t layer_count, const uin
 /* The block of a parameters node for a norm: output i is parameter i times x[i] times
    (mean(x * x) + eps) ** -0.5. NULL when out of memory. */
 mg_block *mg_net_new_norm(mg_node *const *parameters, uint32_t parameter_count, double eps);
+
+/* The same for a tape, whose inputs are `nin` arguments and then the captured nodes. Takes a
+   reference to the tape. NULL when out of memory or if a call would be too large. */
+mg_block *mg_net_new_tape(mg_tape *tape, uint32_t nin, mg_node *const *captured,
+                          uint32_t captured_count);
+
+/* To be called before the block of a parameters node is freed. */
+void mg_net_dispose(mg_block *parameters);
 
 /* The block of a call of the network that `parameters` belongs to, with room for all inputs to be
    nodes. Its count is 1, for the parameters node, to which it has no reference yet. NULL when out
@@ -119,7 +133,12 @@ static inline double *mg_call_adjoints(mg_block *call) {
     return mg_call_inputs(call) + net->numbers - net->nout;
 }
 
-static inline const double *mg_call_outputs(mg_block *call) {
+/* Where a run of a tape leaves them: tape->residual_count doubles. */
+static inline double *mg_call_residuals(mg_block *call) {
+    return mg_call_inputs(call) + mg_net_of(call->operands[0])->nin;
+}
+
+static inline double *mg_call_outputs(mg_block *call) {
     return mg_call_adjoints(call) - mg_net_of(call->operands[0])->nout;
 }
 

@@ -42,8 +42,8 @@ const uint8_t mg_op_shapes[MG_OP_COUNT] = {
 };
 
 const mg_nary mg_nary_table[MG_OP_COUNT] = {
-#define NARY(name, symbol, operands, forward, partials, ...) \
-    [MG_OP_##name] = {forward, partials, MG_##operands},
+#define NARY(name, symbol, operands, forward, partials, tangents, ...) \
+    [MG_OP_##name] = {forward, partials, tangents, MG_##operands},
 #include "ops.def"
 };
 
@@ -51,6 +51,8 @@ _Static_assert(MG_OP_COUNT <= 256, "an op code fits one byte of the node");
 
 int mg_nary_fits(mg_op op, size_t n, double c) {
     switch (mg_nary_table[op].operands) {
+    case MG_ANY:
+        return 1;
     case MG_SOME:
         return n != 0;
     case MG_PAIRS:

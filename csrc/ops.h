@@ -67,12 +67,14 @@ extern const mg_op_info mg_op_table[MG_OP_COUNT];
 extern const uint8_t mg_op_shapes[MG_OP_COUNT];
 
 /* How many operands an NARY op needs; see ops.def. */
-typedef enum { MG_SOME, MG_PAIRS, MG_PAIRS_AND_ONE, MG_PLACE } mg_nary_operands;
+typedef enum { MG_ANY, MG_SOME, MG_PAIRS, MG_PAIRS_AND_ONE, MG_PLACE } mg_nary_operands;
 
 /* What an NARY row says; zeros for every other code. */
 typedef struct {
     double (*forward)(const double *x, size_t n, double c);
     void (*partials)(double *x, size_t n, double c, double r);
+    void (*tangents)(const double *x, const double *t, size_t n, double c, double r,
+                     const double *d, double *dt);
     mg_nary_operands operands;
 } mg_nary;
 
@@ -127,8 +129,18 @@ int mg_nary_fits(mg_op op, size_t n, double c);
     }
 #include "ops.def"
 
+/* The second partials of a UNARY, PARAMETRIC or BINARY code, given its operands (b being the
+   parameter of a PARAMETRIC one), its result r and its first partials d[0] and d[1]: by a twice, by
+   a and b, by b twice. Those by a constant are 0. */
+void mg_op_second(mg_op op, double a, double b, double r, const double *d, double second[3]);
+
 /* MG_OK, or why the op with this code must raise: call it when the result r of a and b is not
  * finite. */
 mg_status mg_op_check(mg_op op, double a, double b, double r);
+
+/* The op with this code on its n operands x, in the order of its row; behind the one of a
+   PARAMETRIC op stands its parameter, and c is that of an NARY one. MG_OK with `*result`, or why
+   the op must raise. */
+mg_status mg_op_evaluate(mg_op op, const double *x, size_t n, double c, double *result);
 
 #endif

@@ -146,4 +146,32 @@ static inline double math_less_share(double p, double q) {
     return p < q ? 1.0 : p == q ? 0.5 : 0.0;
 }
 
+/* --- second partials --- */
+
+static inline double math_pow_daa(double a, double b) {
+    return b == 0.0 || b == 1.0 ? 0.0 : b * (b - 1.0) * pow(a, b - 2.0);
+}
+
+/* At a = 0 the limit for b > 1, where the power outweighs the logarithm. */
+static inline double math_pow_dab(double a, double b) {
+    return a == 0.0 && b > 1.0 ? 0.0 : pow(a, b - 1.0) * (1.0 + b * log(a));
+}
+
+static inline double math_pow_dbb(double a, double b, double r) {
+    return a == 0.0 && b > 0.0 ? 0.0 : r * log(a) * log(a);
+}
+
+static inline double math_silu_daa(double a) {
+    return isinf(a) ? 0.0 : math_sigmoid_da(a) * (2.0 - a * tanh(0.5 * a));
+}
+
+static inline double math_gelu_daa(double a) {
+    return isinf(a) ? 0.0 : MG_ONE_OVER_SQRT_TWO_PI * exp(-0.5 * a * a) * (2.0 - a * a);
+}
+
+/* p and q being first partials of hypot: at the origin 0, as they are there. */
+static inline double math_hypot_second(double p, double q, double r) {
+    return r == 0.0 ? 0.0 : p * q / r;
+}
+
 #endif

@@ -7,11 +7,11 @@
 #include <math.h>
 #include <stddef.h>
 
-/* sum(x) */
+/* sum(x): starts from the first, so that a sum of one is that one, its sign of zero included. */
 static inline double nary_sum(const double *x, size_t n, double c) {
-    double total = 0.0;
+    double total = n != 0 ? x[0] : 0.0;
     (void)c;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 1; i < n; i++) {
         total += x[i];
     }
     return total;
@@ -248,6 +248,137 @@ static inline void nary_polyval_partials(double *x, size_t n, double c, double r
         x[i] = power;
         power *= at;
     }
+}
+
+/* take(values, index): n - 1 values and the index, a whole number from 1 - n to n - 2. */
+static inline int nary_is_place(double index, size_t count) {
+    return index >= -(double)count && index < (double)count && index == floor(index);
+}
+
+static inline size_t nary_place(double index, size_t count) {
+    return (size_t)(index < 0.0 ? index + (double)count : index);
+}
+
+/* nan for an index that is none: who must not go on with that asks nary_is_place first. */
+static inline double nary_take(const double *x, size_t n, double c) {
+    (void)c;
+    return nary_is_place(x[n - 1], n - 1) ? x[nary_place(x[n - 1], n - 1)] : NAN;
+}
+
+static inline void nary_take_partials(double *x, size_t n, double c, double r) {
+    const double index = x[n - 1];
+    (void)c, (void)r;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = 0.0;
+    }
+    if (nary_is_place(index, n - 1)) {
+        x[nary_place(index, n - 1)] = 1.0;
+    }
+}
+
+/* --- tangents of the partials d, where the numbers x have the tangents t: dt = H t --- */
+
+static inline void nary_linear_tangents(const double *x, const double *t, size_t n, double c,
+                                        double r, const double *d, double *dt) {
+    (void)x, (void)t, (void)c, (void)r, (void)d;
+    for (size_t i = 0; i < n; i++) {
+        dt[i] = 0.0;
+    }
+}
+
+static inline void nary_dot_tangents(const double *x, const double *t, size_t n, double c, double r,
+                                     const double *d, double *dt) {
+    size_t m = n / 2;
+    (void)x, (void)c, (void)r, (void)d;
+    for (size_t i = 0; i < m; i++) {
+        dt[i] = t[m + i];
+        dt[m + i] = t[i];
+    }
+    if (n % 2 != 0) {
+        dt[n - 1] = 0.0;
+    }
+}
+
+/* Of a softmax p: p (t - p.t). */
+static inline void nary_logsumexp_tangents(const double *x, const double *t, size_t n, double c,
+                                           double r, const double *d, double *dt) {
+    double along = 0.0;
+    (void)x, (void)c, (void)r;
+    for (size_t i = 0; i < n; i++) {
+        along += d[i] * t[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        dt[i] = d[i] * (t[i] - along);
+    }
+}
+
+/* The same: only the term of class c has 1 subtracted from its p. */
+static inline void nary_cross_entropy_tangents(const double *x, const double *t, size_t n, double c,
+                                               double r, const double *d, double *dt) {
+    size_t target = (size_t)c;
+    double along = t[target];
+    (void)x, (void)r;
+    for (size_t i = 0; i < n; i++) {
+        along += d[i] * t[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        dt[i] = (i == target ? 1.0 + d[i] : d[i]) * (t[i] - along);
+    }
+}
+
+static inline void nary_mse_loss_tangents(const double *x, const double *t, size_t n, double c,
+                                          double r, const double *d, double *dt) {
+    size_t m = n / 2;
+    (void)x, (void)c, (void)r, (void)d;
+    for (size_t i = 0; i < m; i++) {
+        dt[i] = 2.0 * (t[i] - t[m + i]) / (double)m;
+        dt[m + i] = -dt[i];
+    }
+}
+
+static inline void nary_hinge_loss_tangents(const double *x, const double *t, size_t n, double c,
+                                            double r, const double *d, double *dt) {
+    size_t m = n / 2;
+    (void)c, (void)r, (void)d;
+    for (size_t i = 0; i < m; i++) {
+        int active = !(1.0 - x[i] * x[m + i] <= 0.0);
+        dt[i] = active ? -t[m + i] / (double)m : 0.0;
+        dt[m + i] = active ? -t[i] / (double)m : 0.0;
+    }
+}
+
+/* Of the unit vector d: what of t is across it, over r. */
+static inline void nary_norm_tangents(const double *x, const double *t, size_t n, double c,
+                                      double r, const double *d, double *dt) {
+    double along = 0.0;
+    (void)x, (void)c;
+    for (size_t i = 0; i < n; i++) {
+        along += d[i] * t[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        dt[i] = r == 0.0 ? 0.0 : (t[i] - along * d[i]) / r;
+    }
+}
+
+/* Horner's rule for the polynomial's second derivative, and for the first one of the polynomial
+   whose coefficients are the tangents. */
+static inline void nary_polyval_tangents(const double *x, const double *t, size_t n, double c,
+                                         double r, const double *d, double *dt) {
+    double at = x[n - 1], value = 0.0, slope = 0.0, curvature = 0.0;
+    double moved = 0.0, moved_slope = 0.0;
+    (void)c, (void)r;
+    for (size_t i = 0; i + 1 < n; i++) {
+        curvature = curvature * at + 2.0 * slope;
+        slope = slope * at + value;
+        value = value * at + x[i];
+        moved_slope = moved_slope * at + moved;
+        moved = moved * at + t[i];
+    }
+    /* d(x^k)/dx = k x^(k - 1), which is k times the partial of the next lower power. */
+    for (size_t i = 0; i + 1 < n; i++) {
+        dt[i] = i + 2 < n ? (double)(n - 2 - i) * d[i + 1] * t[n - 1] : 0.0;
+    }
+    dt[n - 1] = curvature * t[n - 1] + moved_slope;
 }
 
 #endif

@@ -8,6 +8,7 @@
    Python may run the collector too, so a node leaves the collector the moment it dies, not when its
    turn comes. */
 #include "graph.h"
+#include "net.h"
 
 static inline void push_dead(mg_node **list, mg_node *node) {
     node->next_dead = *list;
@@ -71,7 +72,8 @@ void mg_graph_release(mg_graph *graph, mg_node *dead) {
             call_hook(graph, &list, graph->hooks.finalize, node);
         }
         mg_node *left = mg_node_prefix(node)->left.node, *right = node->right.node;
-        mg_shape shape = mg_op_shapes[node->op];
+        const uint8_t op = node->op;
+        mg_shape shape = mg_op_shapes[op];
         /* The slot first: its line is at hand. Nothing allocates before the next node is taken. */
         mg_arena_free(&graph->arena, node);
         if (shape == MG_SHAPE_VV) {
@@ -81,6 +83,9 @@ void mg_graph_release(mg_graph *graph, mg_node *dead) {
             drop_operand(graph, &list, right_is_higher ? left : right);
             drop_operand(graph, &list, right_is_higher ? right : left);
         } else if (shape == MG_SHAPE_BLOCK) {
+            if (op == MG_OP_parameters) {
+                mg_net_dispose((mg_block *)left);
+            }
             drop_block(graph, &list, (mg_block *)left);
         } else if (shape != MG_SHAPE_NONE) {
             drop_operand(graph, &list, left);
@@ -96,6 +101,9 @@ void mg_graph_drop_operands(mg_graph *graph, mg_node *node) {
     }
     uint32_t count = mg_node_operands(node, pair, &operands);
     mg_block *block = shape == MG_SHAPE_BLOCK ? mg_node_block(node) : NULL;
+    if (node->op == MG_OP_parameters) {
+        mg_net_dispose(block);
+    }
     /* A leaf first: what dies below may look at the node. */
     node->op = MG_OP_leaf;
     mg_node_left(node)->node = NULL;

@@ -36,6 +36,11 @@ typedef struct {
     PyObject *(*elementwise)(const char *name, PyObject *arguments);
     /* Called when a node that may already be an operand becomes tracked; see mg_value_track. */
     void (*tracked_late)(void);
+    /* softmax or log_softmax of any iterable while a function is being recorded: a list, or NULL
+       with an exception. */
+    PyObject *(*normalise_recorded)(PyObject *values, int is_log);
+    /* Raises RecordingError: `what` was done to a recorded Value. */
+    void (*refuse_recorded)(const char *what);
 } mg_value_loans;
 
 extern mg_value_loans mg_loans;

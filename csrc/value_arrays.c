@@ -1,6 +1,7 @@
 /* Numbers between Values and arrays. Arrays are reached through the buffer protocol alone. Nothing
    is written before everything has been checked. */
 #include "value_arrays.h"
+#include "value_record.h"
 
 /* numpy.empty, which the module holds for ever. */
 static PyObject *numpy_empty;
@@ -113,16 +114,25 @@ static PyObject *read_numbers(PyObject *const *args,
 }
 
 static PyObject *data_of(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    if (mg_value_guard("data_of() is called") < 0) {
+        return NULL;
+    }
     (void)module;
     return count == 2 ? read_numbers(args, mg_nodes_read_data) : needs_two("data_of", count);
 }
 
 static PyObject *grads_of(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    if (mg_value_guard("grads_of() is called") < 0) {
+        return NULL;
+    }
     (void)module;
     return count == 2 ? read_numbers(args, mg_nodes_read_grads) : needs_two("grads_of", count);
 }
 
 static PyObject *set_data(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    if (mg_value_guard("set_data() is called") < 0) {
+        return NULL;
+    }
     mg_pack pack;
     Py_buffer view;
     (void)module;

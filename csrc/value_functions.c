@@ -228,19 +228,19 @@ static PyObject *apply_ternary(mg_op op, double (*forward)(double, double, doubl
         "\n"
 
 PyMethodDef mg_value_methods[] = {
-#define UNARY(name, symbol, raises, forward, da, help, x, fx)                            \
+#define UNARY(name, symbol, raises, forward, da, daa, help, x, fx)                       \
     {#name, method_##name, METH_NOARGS,                                                  \
      METHOD_TEXT(name, "($self, /)", help,                                               \
                  raises) "\n>>> from math import inf\n"                                  \
                          ">>> from micrograd_fast import Value\n>>> Value(" x ")." #name \
                          "().data\n" fx "\n"},
 #define UNARY_OPERATOR(...)
-#define PARAMETRIC(name, symbol, raises, parameter, initial, forward, da, help, x, fx)     \
-    {#name, CAST(method_##name), METH_FASTCALL | METH_KEYWORDS,                            \
-     METHOD_TEXT(name, "($self, /, " #parameter "=" #initial ")", help,                    \
-                 raises) "\n>>> from micrograd_fast import Value\n>>> Value(" x ")." #name \
+#define PARAMETRIC(name, symbol, raises, parameter, initial, forward, da, daa, help, x, fx) \
+    {#name, CAST(method_##name), METH_FASTCALL | METH_KEYWORDS,                             \
+     METHOD_TEXT(name, "($self, /, " #parameter "=" #initial ")", help,                     \
+                 raises) "\n>>> from micrograd_fast import Value\n>>> Value(" x ")." #name  \
                          "().data\n" fx "\n"},
-#define BINARY(name, symbol, constant, raises, forward, da, db, help, x, fx)                   \
+#define BINARY(name, symbol, constant, raises, forward, da, db, daa, dab, dbb, help, x, fx)    \
     {#name, method_##name, METH_O,                                                             \
      METHOD_TEXT(name, "($self, b, /)", help,                                                  \
                  raises) "\nself is a.\n\n"                                                    \
@@ -263,14 +263,14 @@ PyMethodDef mg_value_methods[] = {
 };
 
 PyMethodDef mg_value_functions[] = {
-#define UNARY(name, symbol, raises, forward, da, help, x, fx) \
+#define UNARY(name, symbol, raises, forward, da, daa, help, x, fx) \
     {#name, function_##name, METH_O, FUNCTION_TEXT(name, "(x, /)", help, raises, x, fx)},
 #define UNARY_OPERATOR(...)
-#define PARAMETRIC(name, symbol, raises, parameter, initial, forward, da, help, x, fx) \
-    {#name, CAST(function_##name), METH_FASTCALL | METH_KEYWORDS,                      \
+#define PARAMETRIC(name, symbol, raises, parameter, initial, forward, da, daa, help, x, fx) \
+    {#name, CAST(function_##name), METH_FASTCALL | METH_KEYWORDS,                           \
      FUNCTION_TEXT(name, "(x, /, " #parameter "=" #initial ")", help, raises, x, fx)},
-#define BINARY(name, symbol, constant, raises, forward, da, db, help, x, fx) \
-    {#name, CAST(function_##name), METH_FASTCALL,                            \
+#define BINARY(name, symbol, constant, raises, forward, da, db, daa, dab, dbb, help, x, fx) \
+    {#name, CAST(function_##name), METH_FASTCALL,                                           \
      FUNCTION_TEXT(name, "(a, b, /)", help, raises, x, fx)},
 #define BINARY_OPERATOR(...)
 #define TERNARY(name, symbol, raises, forward, da, db, dc, help, x, fx) \

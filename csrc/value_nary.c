@@ -1,5 +1,6 @@
 /* The n-ary functions: any mix of Values and numbers into one node. */
 #include "value_gather.h"
+#include "value_record.h"
 
 /* The node, or the plain number if no Value is among its numbers. Ends the gathering either way. */
 static PyObject *gather_end(mg_gathering *all, mg_op op) {
@@ -174,11 +175,79 @@ static PyObject *function_cross_entropy(PyObject *module, PyObject *const *args,
     return result;
 }
 
+/* An int picks one of the values here and now; a Value, whose data may differ at the next replay of
+   a recording, makes a node. */
+static PyObject *take(const mg_argument *values, PyObject *index) {
+    const size_t size = (size_t)values->count;
+    double place;
+    mg_gathering all;
+    if (mg_is_value(index)) {
+        place = mg_node_of(index)->data;
+    } else {
+        Py_ssize_t number = PyNumber_AsSsize_t(index, PyExc_IndexError);
+        if (number == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
+        place = (double)number;
+    }
+    if (!nary_is_place(place, size)) {
+        PyErr_Format(PyExc_IndexError, "take(): index %R does not name one of the %zu values",
+                     index, size);
+        return NULL;
+    }
+    if (mg_gather_begin(&all, size + 1, 0.0) < 0) {
+        return NULL;
+    }
+    if (mg_gather_argument(&all, values) < 0 ||
+        mg_gather_one(&all, index, "take", "index", -1) < 0) {
+        mg_gather_abandon(&all);
+        return NULL;
+    }
+    if (mg_is_value(index)) {
+        return gather_end(&all, MG_OP_take);
+    }
+    const size_t chosen = nary_place(place, size);
+    mg_block *block = all.block;
+    PyObject *result = NULL;
+    for (uint32_t i = 0; i < block->count; i++) {
+        if ((block->count == block->size ? i : mg_nary_places(block)[i]) == chosen) {
+            result = Py_NewRef(mg_object_of(block->operands[i]));
+        }
+    }
+    if (result == NULL) {
+        result = PyFloat_FromDouble(mg_nary_numbers(block)[chosen]);
+    }
+    mg_gather_abandon(&all);
+    return result;
+}
+
+static PyObject *function_take(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    mg_argument values;
+    (void)module;
+    if (count != 2) {
+        arity_error(MG_OP_take, "values and index", count);
+        return NULL;
+    }
+    if (!mg_is_value(args[1]) && !PyIndex_Check(args[1])) {
+        PyErr_Format(PyExc_TypeError,
+                     "take(): index must be an int or a Value that is one, not '%.200s'",
+                     Py_TYPE(args[1])->tp_name);
+        return NULL;
+    }
+    if (mg_argument_open(&values, args[0], "take", "values") < 0) {
+        return NULL;
+    }
+    PyObject *result = mg_argument_refuse_empty(&values) == 0 ? take(&values, args[1]) : NULL;
+    mg_argument_close(&values);
+    return result;
+}
+
 /* --- softmax and log_softmax --- */
 
 /* One binary node for each value, over the value and one logsumexp node that all of them share.
    What the nodes hold is not worked out from that node's data, which is rounded: where values are
-   huge it has no digits left for it. */
+   huge it has no digits left for it. A recording, which works out everything from its operands,
+   composes the same arithmetic of other nodes (normalise_recorded). */
 typedef struct {
     mg_op op;
     int is_log;
@@ -229,7 +298,10 @@ static PyObject *normalise(const mg_argument *values, int is_log) {
     mg_block *block = all.block;
     const double *x = mg_nary_numbers(block);
     double others = nary_others(x, block->size, &by.largest);
-    by.rest = is_log ? log1p(others) : 1.0 + others;
+    by.rest = is_log ? log1p(others) : exp(x[0] - by.largest);
+    for (uint32_t i = 1; !is_log && i < block->size; i++) {
+        by.rest += exp(x[i] - by.largest);
+    }
     if (block->count == 0) {
         list = normalised_list(&by, block, NULL);
         mg_memory_free(block);
@@ -246,6 +318,9 @@ static PyObject *normalise(const mg_argument *values, int is_log) {
 
 static PyObject *open_and_normalise(PyObject *values, const char *function, int is_log) {
     mg_argument from;
+    if (mg_recordings != NULL && mg_recording_here() != NULL) {
+        return mg_loans.normalise_recorded(values, is_log);
+    }
     if (mg_argument_open(&from, values, function, "values") < 0) {
         return NULL;
     }
@@ -276,6 +351,7 @@ static PyObject *function_log_softmax(PyObject *module, PyObject *values) {
 #define SIGNATURE_mse_loss "(predictions, targets, /)"
 #define SIGNATURE_hinge_loss "(scores, targets, /)"
 #define SIGNATURE_polyval "(coefficients, x, /)"
+#define SIGNATURE_take "(values, index, /)"
 #define SIGNATURE_cross_entropy "(logits, target_index, /)"
 
 #define CALL_sum METH_O
@@ -286,6 +362,7 @@ static PyObject *function_log_softmax(PyObject *module, PyObject *values) {
 #define CALL_mse_loss METH_FASTCALL
 #define CALL_hinge_loss METH_FASTCALL
 #define CALL_polyval METH_FASTCALL
+#define CALL_take METH_FASTCALL
 #define CALL_cross_entropy METH_FASTCALL
 
 #define TAKES                                                                                   \
@@ -298,7 +375,7 @@ static PyObject *function_log_softmax(PyObject *module, PyObject *values) {
     "is not a real number.\n"
 
 PyMethodDef mg_value_nary_functions[] = {
-#define NARY(name, symbol, operands, forward, partials, help, x, fx)                    \
+#define NARY(name, symbol, operands, forward, partials, tangents, help, x, fx)          \
     {#name, CAST(function_##name), CALL_##name,                                         \
      #name SIGNATURE_##name                                                             \
      "\n--\n\n" help "\n\n" TAKES "Returns a float if no Value is among them.\n" RAISES \

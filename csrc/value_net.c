@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "value_call.h"
 #include "value_plan.h"
+#include "value_record.h"
 
 /* The name of the method that composes a call of its parts. */
 static PyObject *compose;
@@ -18,11 +20,7 @@ static int refuse_count(PyObject *module, uint32_t nin, Py_ssize_t count) {
 static int take_input(mg_block *call, uint32_t place, PyObject *item, PyObject *module) {
     double *number = &mg_call_inputs(call)[place];
     if (mg_is_value(item)) {
-        mg_node *node = mg_node_of(item);
-        node->refcount++;
-        mg_call_places(call)[call->count - 1] = place;
-        call->operands[call->count++] = node;
-        *number = node->data;
+        mg_value_call_input(call, place, mg_node_of(item));
         return 0;
     }
     if (PyFloat_CheckExact(item)) {
@@ -132,85 +130,35 @@ static int take_inputs(mg_block *call, PyObject *x, PyObject *module) {
 
 /* --- the call --- */
 
-static void call_abandon(mg_block *call) {
-    for (uint32_t i = 0; i < call->count; i++) {
-        mg_graph_drop(&mg_heap, call->operands[i]);
-    }
-    mg_memory_free(call);
-}
-
-/* The node of a call that is complete, which it takes over. NULL with an exception. */
-static mg_node *call_node(mg_block *call, double data) {
-    mg_node *node = mg_value_node(MG_OP_network, data);
-    if (node == NULL) {
-        call_abandon(call);
+static PyObject *call_plan(const mg_plan *made, PyObject *module, PyObject *x) {
+    mg_block *call = mg_value_call_begin(made->parameters);
+    if (call == NULL) {
         return NULL;
     }
-    mg_node_prefix(node)->left.block = call;
-    node->right.node = NULL;
-    for (uint32_t i = 0; i < call->count; i++) {
-        if (UNLIKELY(call->operands[i]->flags & MG_TRACKED)) {
-            return mg_value_tracked(node) != NULL ? node : NULL;
-        }
-    }
-    return node;
-}
-
-/* The outputs as a list, of a node each. */
-static PyObject *several_outputs(mg_block *call, uint32_t nout) {
-    mg_node *core = call_node(call, 0.0);
-    PyObject *outputs = core != NULL ? PyList_New(nout) : NULL;
-    for (uint32_t k = 0; outputs != NULL && k < nout; k++) {
-        PyObject *output =
-            mg_value_vc(MG_OP_network_output, core, (double)k, 0, mg_call_outputs(call)[k]);
-        if (output == NULL) {
-            Py_CLEAR(outputs);
-            break;
-        }
-        PyList_SET_ITEM(outputs, k, output);
-    }
-    if (core != NULL) {
-        mg_graph_drop(&mg_heap, core);
-    }
-    return outputs;
-}
-
-static PyObject *call_plan(const mg_plan *made, PyObject *module, PyObject *x) {
-    mg_block *call = mg_net_call(made->parameters);
-    if (call == NULL) {
-        return PyErr_NoMemory();
-    }
-    made->parameters->refcount++;
-    const uint32_t nout = mg_net_of(made->parameters)->nout;
     if (take_inputs(call, x, module) < 0) {
-        call_abandon(call);
+        mg_value_call_abandon(call);
         return NULL;
     }
     mg_net_fault fault;
     mg_status status = mg_net_forward(call, &fault);
     if (status != MG_OK) {
-        call_abandon(call);
+        mg_value_call_abandon(call);
         return mg_value_raise(status, fault.op, fault.a, fault.b);
     }
-    if (nout != 1) {
-        return several_outputs(call, nout);
+    PyObject *outputs = mg_value_call_end(call);
+    if (outputs == NULL || !made->bare || PyList_GET_SIZE(outputs) != 1) {
+        return outputs;
     }
-    PyObject *output = mg_object_of(call_node(call, mg_call_outputs(call)[0]));
-    if (output == NULL || made->bare) {
-        return output;
-    }
-    PyObject *outputs = PyList_New(1);
-    if (outputs == NULL) {
-        Py_DECREF(output);
-        return NULL;
-    }
-    PyList_SET_ITEM(outputs, 0, output);
-    return outputs;
+    PyObject *output = Py_NewRef(PyList_GET_ITEM(outputs, 0));
+    Py_DECREF(outputs);
+    return output;
 }
 
 static PyObject *network_call(PyObject *self, PyObject *x) {
     mg_plan *made;
-    int found = mg_plan_find(self, &made);
+    /* A program is made of the ops of the table. */
+    int found =
+        mg_recordings != NULL && mg_recording_here() != NULL ? 0 : mg_plan_find(self, &made);
     if (found < 0) {
         return NULL;
     }

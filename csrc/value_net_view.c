@@ -27,6 +27,11 @@ void mg_value_call_step(mg_node *node) {
    depends on those before `*from`, and on `*own_count` from `*own` on. */
 static void own_parameters(mg_node *node, uint32_t *from, uint32_t *own, uint32_t *own_count) {
     const mg_net *net = mg_net_of(mg_node_block(core_of(node))->operands[0]);
+    if (net->tape != NULL) {
+        *from = mg_node_block(mg_node_block(core_of(node))->operands[0])->count;
+        *own = *own_count = 0;
+        return;
+    }
     uint32_t output = node->op == MG_OP_network ? 0 : (uint32_t)mg_node_right(node)->constant;
     if (net->layer_count == 0) {
         *from = 0;

@@ -3,6 +3,7 @@
    Invariant: the pack never changes after construction but to become empty, when the collector
    clears it. A number of every method is one for each node. */
 #include "value_arrays.h"
+#include "value_record.h"
 
 typedef struct {
     PyObject header;
@@ -89,12 +90,18 @@ static PyObject *parameters_reduce(PyObject *self, PyObject *unused) {
 }
 
 static PyObject *zero_grads(PyObject *self, PyObject *unused) {
+    if (mg_value_guard("grads are set to zero") < 0) {
+        return NULL;
+    }
     (void)unused;
     mg_nodes_zero_grads(pack_of(self)->nodes, pack_of(self)->count);
     Py_RETURN_NONE;
 }
 
 static PyObject *grad_norm(PyObject *self, PyObject *order) {
+    if (mg_value_guard("grads are read") < 0) {
+        return NULL;
+    }
     double number;
     if (mg_value_require_number(order, "the order of a norm", &number) < 0) {
         return NULL;
@@ -104,11 +111,17 @@ static PyObject *grad_norm(PyObject *self, PyObject *order) {
 }
 
 static PyObject *find_not_finite(PyObject *self, PyObject *unused) {
+    if (mg_value_guard("grads are read") < 0) {
+        return NULL;
+    }
     (void)unused;
     return PyLong_FromSize_t(mg_nodes_find_not_finite(pack_of(self)->nodes, pack_of(self)->count));
 }
 
 static PyObject *scale_grads(PyObject *self, PyObject *factor) {
+    if (mg_value_guard("grads are scaled") < 0) {
+        return NULL;
+    }
     double number;
     if (mg_value_require_number(factor, "the factor of gradients", &number) < 0) {
         return NULL;
@@ -124,6 +137,9 @@ static int open_state(PyObject *self, PyObject *array, const char *what, Py_buff
 }
 
 static PyObject *sgd_step(PyObject *self, PyObject *args) {
+    if (mg_value_guard("an optimizer steps") < 0) {
+        return NULL;
+    }
     mg_sgd rule;
     PyObject *array;
     Py_buffer velocity;
@@ -138,6 +154,9 @@ static PyObject *sgd_step(PyObject *self, PyObject *args) {
 }
 
 static PyObject *adam_step(PyObject *self, PyObject *args) {
+    if (mg_value_guard("an optimizer steps") < 0) {
+        return NULL;
+    }
     mg_adam rule;
     double step;
     PyObject *first, *second;

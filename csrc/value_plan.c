@@ -3,6 +3,8 @@
    collector's. */
 #include "value_plan.h"
 
+#include "value_call.h"
+
 #include "optim.h"
 
 static PyTypeObject *plan_type;
@@ -73,21 +75,8 @@ static mg_node *make_parameters(const mg_walk *found, mg_module_kind kind) {
                     : mg_net_new(found->layers.items, (uint32_t)found->layers.count,
                                  found->neurons.items, parameters, count);
     }
-    mg_node *node = block != NULL ? mg_value_node(MG_OP_parameters, 0.0) : NULL;
-    if (node == NULL) {
-        mg_memory_free(block);
-        Py_XDECREF(op_name);
-        return PyErr_Occurred() ? NULL : (mg_node *)PyErr_NoMemory();
-    }
-    mg_node_prefix(node)->left.block = block;
-    node->right.node = NULL;
-    if (mg_value_hold(block) && mg_value_tracked(node) == NULL) {
-        node = NULL;
-    } else if (mg_value_set_op_name(node, op_name) < 0) {
-        mg_graph_drop(&mg_heap, node);
-        node = NULL;
-    }
-    Py_DECREF(op_name);
+    mg_node *node = op_name != NULL ? mg_value_parameters(block, op_name) : NULL;
+    Py_XDECREF(op_name);
     return node;
 }
 

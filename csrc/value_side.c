@@ -7,6 +7,8 @@
    `tracked_late` asks for mg_graph_spread_tracking before the next full collection. */
 #include "value.h"
 
+#include "value_record.h"
+
 /* NULL without an exception. */
 static mg_side *make_side(mg_node *node) {
     mg_side *side = mg_memory_alloc(1, sizeof(mg_side));
@@ -174,7 +176,7 @@ static inline int is_untouched(PyTypeObject *type) {
 
 int mg_value_setattro(PyObject *self, PyObject *name, PyObject *value) {
     if (value != NULL && PyFloat_CheckExact(value) && (name == name_data || name == name_grad) &&
-        is_untouched(Py_TYPE(self))) {
+        mg_recordings == NULL && is_untouched(Py_TYPE(self))) {
         mg_node *node = mg_node_of(self);
         *(name == name_data ? &node->data : &node->grad) = PyFloat_AS_DOUBLE(value);
         return 0;

@@ -2,6 +2,8 @@
    node with a node, a float, an int) and leaves everything else to one slow path. */
 #include "value.h"
 
+#include "value_record.h"
+
 /* An operand: 1 with `*node` set (a Value) or NULL (a number in `*number`), 0 if it is neither, -1
    with an exception. */
 static int classify(PyObject *object, mg_node **node, double *number) {
@@ -149,17 +151,32 @@ static PyObject *slot_absolute(PyObject *self) {
 
 /* Without this slot the message would not say what to do instead. */
 static PyObject *slot_float(PyObject *self) {
-    (void)self;
+    if (mg_value_guard_read(mg_node_of(self), "a recorded Value is converted to a float") < 0) {
+        return NULL;
+    }
     PyErr_SetString(PyExc_TypeError,
                     "a Value is not a float: converting it would silently drop its "
                     "gradient; use v.data or v.item() for the plain number");
     return NULL;
 }
 
+/* Always true, as in every pure engine; but the number that a recorded Value stands for may not be.
+ */
+static int slot_bool(PyObject *self) {
+    return mg_value_guard_read(mg_node_of(self), "a recorded Value is tested for truth") < 0 ? -1
+                                                                                             : 1;
+}
+
 PyType_Slot mg_value_number_slots[] = {
-    {Py_nb_add, slot_add},           {Py_nb_subtract, slot_sub},
-    {Py_nb_multiply, slot_mul},      {Py_nb_true_divide, slot_div},
-    {Py_nb_power, slot_power},       {Py_nb_negative, slot_negative},
-    {Py_nb_positive, slot_positive}, {Py_nb_absolute, slot_absolute},
-    {Py_nb_float, slot_float},       {0, NULL},
+    {Py_nb_add, slot_add},
+    {Py_nb_subtract, slot_sub},
+    {Py_nb_multiply, slot_mul},
+    {Py_nb_true_divide, slot_div},
+    {Py_nb_power, slot_power},
+    {Py_nb_negative, slot_negative},
+    {Py_nb_positive, slot_positive},
+    {Py_nb_absolute, slot_absolute},
+    {Py_nb_float, slot_float},
+    {Py_nb_bool, slot_bool},
+    {0, NULL},
 };

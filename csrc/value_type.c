@@ -5,6 +5,7 @@
 
 #include "value_arrays.h"
 #include "value_net.h"
+#include "value_record.h"
 
 mg_graph mg_heap = {.arena = MG_ARENA_INITIAL};
 PyTypeObject *mg_value_type;
@@ -12,11 +13,17 @@ mg_value_loans mg_loans;
 
 static PyObject *get_data(PyObject *self, void *unused) {
     (void)unused;
+    if (mg_value_guard_read(mg_node_of(self), "the data of a recorded Value is read") < 0) {
+        return NULL;
+    }
     return PyFloat_FromDouble(mg_node_of(self)->data);
 }
 
 static PyObject *get_grad(PyObject *self, void *unused) {
     (void)unused;
+    if (mg_value_guard_read(mg_node_of(self), "the grad of a recorded Value is read") < 0) {
+        return NULL;
+    }
     return PyFloat_FromDouble(mg_node_of(self)->grad);
 }
 
@@ -34,11 +41,17 @@ static int set_number(PyObject *value, const char *what, double *number) {
 
 static int set_data(PyObject *self, PyObject *value, void *unused) {
     (void)unused;
+    if (mg_value_guard("the data of a Value is assigned") < 0) {
+        return -1;
+    }
     return set_number(value, "the data of a Value", &mg_node_of(self)->data);
 }
 
 static int set_grad(PyObject *self, PyObject *value, void *unused) {
     (void)unused;
+    if (mg_value_guard("the grad of a Value is assigned") < 0) {
+        return -1;
+    }
     return set_number(value, "the grad of a Value", &mg_node_of(self)->grad);
 }
 
@@ -68,13 +81,38 @@ static PyObject *value_repr(PyObject *self) {
     return text;
 }
 
+static const char compared[] = "a recorded Value is compared";
+
+/* 0, or -1 with RecordingError if one of the two is a number that a recording must not freeze. */
+static int refuse_equality(PyObject *self, PyObject *other) {
+    if (mg_is_value(other)) {
+        return mg_value_guard_read(mg_node_of(self), compared) < 0
+                   ? -1
+                   : mg_value_guard_read(mg_node_of(other), compared);
+    }
+    if (PyFloat_Check(other) || PyLong_Check(other)) {
+        return mg_value_guard_read(mg_node_of(self), compared);
+    }
+    return 0;
+}
+
 /* Order is that of the data; equality stays identity, as in every pure engine. */
 static PyObject *value_richcompare(PyObject *self, PyObject *other, int op) {
     double a = mg_node_of(self)->data, b;
     if (op == Py_EQ || op == Py_NE) {
-        Py_RETURN_NOTIMPLEMENTED;
+        /* A float in its place would have been compared as a number. */
+        if (LIKELY(mg_recordings == NULL) || refuse_equality(self, other) == 0) {
+            Py_RETURN_NOTIMPLEMENTED;
+        }
+        return NULL;
+    }
+    if (mg_value_guard_read(mg_node_of(self), compared) < 0) {
+        return NULL;
     }
     if (mg_is_value(other)) {
+        if (mg_value_guard_read(mg_node_of(other), compared) < 0) {
+            return NULL;
+        }
         b = mg_node_of(other)->data;
     } else {
         int known = mg_value_number(other, &b);

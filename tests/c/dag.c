@@ -60,6 +60,8 @@ static mg_node *random_node(const growing_dag *graph, mg_op op) {
     }
 }
 
+int rows_alone;
+
 /* Half of the time an op on two nodes: most codes of the table have one, and a graph of those alone
    would be a bundle of chains. */
 static mg_op random_op(int exact) {
@@ -70,7 +72,8 @@ static mg_op random_op(int exact) {
     do {
         op = exact ? whole[random_below(sizeof whole / sizeof *whole)]
                    : (mg_op)(MG_OP_local + random_below(MG_OP_COUNT - MG_OP_local));
-    } while (branching && mg_op_shapes[op] != MG_SHAPE_VV);
+    } while ((branching && mg_op_shapes[op] != MG_SHAPE_VV) || (rows_alone && op == MG_OP_local) ||
+             op == MG_OP_take);
     return op;
 }
 
@@ -118,7 +121,8 @@ static mg_node *gathering_node(const growing_dag *graph) {
             operands[i] = graph->nodes[random_below(graph->count)];
             ones[i] = 1.0;
         }
-        node = user_node(MG_OP_local, 0.0, width, operands, ones);
+        node = rows_alone ? nary(MG_OP_sum, width, operands, 0.0)
+                          : user_node(MG_OP_local, 0.0, width, operands, ones);
     }
     mg_memory_free(operands);
     mg_memory_free(ones);

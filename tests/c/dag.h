@@ -14,7 +14,9 @@ typedef struct {
    half of the time recent ones; most are reachable from the last, which is very wide. With `exact`
    it is made of sums and differences whose partials are whole numbers, so that gradients do not
    depend on the order of additions; otherwise of every op in the table, with operands for which
-   values and partials stay of a moderate size. */
+   values and partials stay of a moderate size. With `rows_alone` there are no nodes that a user
+   would build. */
+extern int rows_alone;
 dag random_dag(size_t leaves, size_t interior, int exact);
 void drop_dag(dag *graph);
 

@@ -58,7 +58,8 @@ static void every_code_sends_each_operand_its_partial(void) {
         heap_begin();
         harness_case(mg_op_table[op].name);
         const double constant = 0.8;
-        mg_node *x = leaf(op == MG_OP_acosh ? 1.6 : 0.6), *y = leaf(0.7), *z = leaf(-1.3);
+        mg_node *x = leaf(op == MG_OP_acosh ? 1.6 : 0.6), *y = leaf(0.7),
+                *z = leaf(op == MG_OP_take ? 1.0 : -1.3);
         mg_node *node = node_of_code(op, x, y, z, constant);
         double at[3] = {x->data, y->data, z->data}, d[3] = {NAN, NAN, NAN};
         int first = 0;
@@ -76,7 +77,9 @@ static void every_code_sends_each_operand_its_partial(void) {
             CHECK_STATUS(backward(node), MG_OK);
             mg_graph_partials(node, d);
             for (uint32_t i = 0; i < count; i++) {
-                CHECK_NEAR(d[i], slope(op, at, first + (int)i), 1e-8);
+                /* The index of a take cannot be moved a little. */
+                int is_index = op == MG_OP_take && i == count - 1;
+                CHECK_NEAR(d[i], is_index ? 0.0 : slope(op, at, first + (int)i), 1e-8);
                 CHECK_SAME(operands[i]->grad, 10.0 + d[i]);
             }
             /* Once more with the operands in a side record. */

@@ -58,7 +58,7 @@ static void every_row_says_how_many_numbers_it_takes(void) {
         double c;
         int fits;
     } cases[] = {
-        {MG_OP_sum, 0, 0.0, 0},           {MG_OP_sum, 1, 0.0, 1},
+        {MG_OP_sum, 0, 0.0, 1},           {MG_OP_mean, 0, 0.0, 0},
         {MG_OP_mse_loss, 0, 0.0, 0},      {MG_OP_mse_loss, 3, 0.0, 0},
         {MG_OP_mse_loss, 4, 0.0, 1},      {MG_OP_dot, 1, 0.0, 0},
         {MG_OP_dot, 2, 0.0, 1},           {MG_OP_dot, 3, 0.0, 1},
