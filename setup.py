@@ -43,7 +43,9 @@ core = Extension(
     "micrograd_fast._core",
     ["micrograd_fast/_core.pyx", *sorted(glob("csrc/*.c"))],
     include_dirs=["csrc"],
-    depends=sorted(glob("csrc/*.def") + glob("csrc/*.h") + glob("csrc/*.inc")),
+    depends=sorted(
+        glob("csrc/*.def") + glob("csrc/*.h") + glob("csrc/*.inc") + glob("micrograd_fast/*.pxi")
+    ),
     **flags(),
 )
 

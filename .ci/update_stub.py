@@ -33,6 +33,7 @@ FUNCTION_TYPES = {
     ("scores", "targets"): "_OfTwo",
     ("coefficients", "x"): "_Polyval",
     ("logits", "target_index"): "_CrossEntropy",
+    ("values", "index"): "_Take",
 }
 # What gives one element for each value.
 COMPOSED = {"softmax": "_Elements", "log_softmax": "_Elements"}

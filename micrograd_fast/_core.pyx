@@ -9,17 +9,19 @@ import gc
 import numbers
 import operator
 import sys
+import threading
 
 import numpy as np
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "status.h":
     ctypedef enum mg_status:
-        MG_OK, MG_NO_MEMORY, MG_INTERRUPTED, MG_CLOSURE_RAISED, MG_NOT_FINITE
+        MG_OK, MG_NO_MEMORY, MG_INTERRUPTED, MG_CLOSURE_RAISED, MG_NOT_FINITE, MG_INDEX
+        MG_TOO_LARGE, MG_UNRECORDABLE
 
 cdef extern from "memory.h":
     void mg_memory_fail_nth(uint64_t nth)
@@ -78,6 +80,8 @@ cdef extern from "value.h":
         int (*convert)(object, bint, double *) except -1
         object (*elementwise)(const char *, tuple)
         void (*tracked_late)() noexcept
+        object (*normalise_recorded)(object, int)
+        void (*refuse_recorded)(const char *) except *
     int mg_value_setup(object module, const mg_value_loans *loans) except -1
     int mg_value_remember_names() except -1
     mg_node *mg_node_of(object value)
@@ -85,6 +89,10 @@ cdef extern from "value.h":
     int mg_value_set_op_name(mg_node *node, object op_name) except -1
     int mg_value_set_closure(mg_node *node, PyObject *closure) except -1
     int mg_value_materialize(mg_node *node) except -1
+
+cdef extern from "value_record.h":
+    int mg_value_guard(const char *what) except -1
+    int mg_value_guard_read(const mg_node *node, const char *what) except -1
 
 cdef extern from "value_net.h":
     bint mg_value_is_call(const mg_node *node)
@@ -151,6 +159,43 @@ def _before_collection(phase, info):
     if phase == "start" and info["generation"] == 2 and _late_tracking:
         # Without memory for it, the next collection tries again.
         _late_tracking = mg_graph_spread_tracking(&mg_heap) != MG_OK
+
+
+# --- recording ---
+
+# Makes the exception for what is done to a recorded Value: a function of a str, see
+# refuse_recorded_by().
+_refusal = None
+
+
+def refuse_recorded_by(refusal):
+    """From now on raise ``refusal(what)`` where a recorded Value is read, compared or assigned."""
+    global _refusal
+    _refusal = refusal
+
+
+cdef object _normalise_recorded(object values, int is_log):
+    """softmax and log_softmax in ops whose results follow from their operands, to the same bits as
+    without a recording."""
+    core = sys.modules[__name__]
+    items = list(values)
+    if not items:
+        raise ValueError(f"{'log_softmax' if is_log else 'softmax'}(): values is empty; "
+                         "it needs at least one value")
+    largest = items[0]
+    for item in items[1:]:
+        largest = core.maximum(largest, item)
+    shifted = [item - largest for item in items]
+    if is_log:
+        total = core.logsumexp(shifted)
+        return [item - total for item in shifted]
+    powers = [core.exp(item) for item in shifted]
+    total = core.sum(powers)
+    return [power / total for power in powers]
+
+
+cdef void _refuse_recorded(const char *what) except *:
+    raise _refusal(what.decode())
 
 
 # --- statuses and operands as Python sees them ---
@@ -255,6 +300,7 @@ class Value:
         cdef mg_node *culprit = NULL
         cdef mg_node *root = mg_node_of(self)
         cdef mg_status status
+        mg_value_guard("backward() is called")
         if not check:
             status = mg_graph_backward(&mg_heap, root)
         else:
@@ -270,6 +316,7 @@ class Value:
         >>> Value(2).item()
         2.0
         """
+        mg_value_guard_read(mg_node_of(self), "the data of a recorded Value is read")
         return mg_node_of(self).data
 
     @property
@@ -421,6 +468,7 @@ cdef object _raise_not_finite(mg_node *culprit):
 
 def _leaf_state(value, verb):
     cdef mg_node *node = mg_node_of(value)
+    mg_value_guard_read(node, "a recorded Value is copied")
     if mg_node_is_interior(node):
         raise TypeError(
             f"cannot {verb} an interior node ({_describe(value)}): it is part of a graph; "
@@ -442,6 +490,8 @@ cdef int _install() except -1:
     loans.convert = _convert
     loans.elementwise = _elementwise
     loans.tracked_late = _tracked_late
+    loans.normalise_recorded = _normalise_recorded
+    loans.refuse_recorded = _refuse_recorded
     module = sys.modules[__name__]
     mg_value_setup(module, &loans)
     for name, attribute in vars(_COLD).items():
@@ -505,3 +555,12 @@ def backward_depth_first(value):
     if not isinstance(value, sys.modules[__name__].Value):
         raise TypeError(f"a Value is needed, not {type(value).__name__!r}")
     _check(mg_graph_backward_depth_first(&mg_heap, mg_node_of(value)))
+
+
+# --- compiled functions ---
+
+include "_tape_types.pxi"
+include "_structure.pxi"
+include "_tape.pxi"
+include "_function.pxi"
+include "_tape_file.pxi"
