@@ -262,6 +262,18 @@ OPS = (
                 0 -0 -> 0 | 0.5 0.5
                 -0 0 -> -0 | 0.5 0.5
                 inf inf -> inf | 0.5 0.5"""),
+    Op("less", lambda a, b: mpf(a < b), (zero, zero), (WIDE, WIDE), (ANY, ANY),
+       points="1 2; 2 1; tiny 0; -tiny -0; huge -huge",
+       edges="nan 1; 1 nan; nan nan -> 0 | 0 0", kinks="3 3; 0 -0; inf inf -> 0 | 0 0"),
+    Op("less_equal", lambda a, b: mpf(a <= b), (zero, zero), (WIDE, WIDE), (ANY, ANY),
+       points="1 2; 2 1; tiny 0; -tiny -0; huge -huge",
+       edges="nan 1; 1 nan; nan nan -> 0 | 0 0", kinks="3 3; 0 -0; inf inf -> 1 | 0 0"),
+    Op("greater", lambda a, b: mpf(a > b), (zero, zero), (WIDE, WIDE), (ANY, ANY),
+       points="1 2; 2 1; tiny 0; -tiny -0; huge -huge",
+       edges="nan 1; 1 nan; nan nan -> 0 | 0 0", kinks="3 3; 0 -0; inf inf -> 0 | 0 0"),
+    Op("greater_equal", lambda a, b: mpf(a >= b), (zero, zero), (WIDE, WIDE), (ANY, ANY),
+       points="1 2; 2 1; tiny 0; -tiny -0; huge -huge",
+       edges="nan 1; 1 nan; nan nan -> 0 | 0 0", kinks="3 3; 0 -0; inf inf -> 1 | 0 0"),
     Op("where", lambda c, a, b: a if c != 0 else b,
        (zero, lambda c, a, b: mpf(c != 0), lambda c, a, b: mpf(c == 0)),
        (((-1.0, 1.0), (0.0, 0.0)), WIDE, WIDE), (((-1.0, 1.0), (0.0, 0.0)), ANY, ANY),

@@ -246,6 +246,10 @@ UNARY = {
 BINARY = {
     "atan2": (math.atan2, lambda a, b, r: (_atan2_partial(b, a), -_atan2_partial(a, b))),
     "minimum": (_minimum, lambda a, b, r: (_share(a, b), _share(b, a))),
+    "less": (lambda a, b: float(a < b), lambda a, b, r: (0.0, 0.0)),
+    "less_equal": (lambda a, b: float(a <= b), lambda a, b, r: (0.0, 0.0)),
+    "greater": (lambda a, b: float(a > b), lambda a, b, r: (0.0, 0.0)),
+    "greater_equal": (lambda a, b: float(a >= b), lambda a, b, r: (0.0, 0.0)),
     "maximum": (_maximum, lambda a, b, r: (_share(b, a), _share(a, b))),
     "hypot": (_c_hypot, lambda a, b, r: (_hypot_partial(a, b, r), _hypot_partial(b, a, r))),
 }

@@ -26,8 +26,8 @@ def _dot_partials(x, r):
 
 
 def _sum(x):
-    total = 0.0
-    for number in x:
+    total = x[0] if x else 0.0
+    for number in x[1:]:
         total += number
     return total
 

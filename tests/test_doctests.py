@@ -14,13 +14,16 @@ import micrograd_fast
 def public_members(owner):
     """(name, object) of what a class or module offers, written in this package.
 
-    Without slots: what is in them, the docstring of their class says.
+    Without what Python's own classes bring, and without slots: what is in them, the docstring of
+    their class says.
     """
     for name in dir(owner):
         member = getattr(owner, name)
         ours = str(getattr(member, "__module__", "micrograd_fast")).startswith("micrograd_fast")
         inherited = inspect.isclass(owner) and not any(
-            name in vars(base) for base in owner.__mro__ if base is not object
+            name in vars(base)
+            for base in owner.__mro__
+            if base is not object and base.__module__ != "builtins"
         )
         slot = inspect.ismemberdescriptor(member)
         if not name.startswith("_") and ours and not inherited and not slot:

@@ -23,16 +23,19 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SHORT = {
     "black_scholes.py": ["--short"],
     "digits.py": ["--short"],
+    "four_points.py": ["--steps", "20"],
     "gpt_fused.py": ["--steps", "20", "--invent", "3"],
     "gpt_operators.py": ["--steps", "20", "--invent", "3"],
+    "mixture_fit.py": ["--points", "100"],
     "newton.py": [],
     "ode_fit.py": ["--steps", "100"],
+    "robot_arm.py": [],
     "seed_notebook.py": ["--steps", "5"],
     "two_moons.py": ["--steps", "40"],
 }
-RANDOM = sorted(set(SHORT) - {"black_scholes.py", "newton.py"})
+RANDOM = sorted(set(SHORT) - {"black_scholes.py", "newton.py", "robot_arm.py"})
 GPTS = ["gpt_fused.py", "gpt_operators.py"]
-EXTRAS = {"digits.py": "sklearn"}
+EXTRAS = {"digits.py": "sklearn", "mixture_fit.py": "scipy"}
 
 
 def environment(**changes):
@@ -122,7 +125,7 @@ def test_a_wrong_option_is_one_line(script, run):
     assert "unrecognized arguments: --stepz" in run(script, "--stepz", "3", status=2)
 
 
-@pytest.mark.parametrize("script", sorted({*RANDOM, "newton.py"} - {"digits.py"}))
+@pytest.mark.parametrize("script", sorted({*RANDOM, "newton.py"} - {"digits.py", "mixture_fit.py"}))
 def test_wrong_steps_are_one_line(script, run):
     assert "argument --steps: 0 is not between 1 and" in run(script, "--steps", 0, status=2)
     assert "'many' is not a whole number" in run(script, "--steps", "many", status=2)

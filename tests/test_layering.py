@@ -21,10 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # but not in a circle.
 CSRC_LAYERS = [
     ("memory", "status"),
-    ("ops", "ops_math", "ops_nary"),
+    ("ops", "ops_evaluate", "ops_math", "ops_nary", "ops_second"),
+    ("program", "program_bytes"),
+    ("chain", "pass_*", "passes", "rewrite"),
+    ("tape", "replay", "replay_*"),
     ("arena", "node"),
     ("nary", "net", "net_sweep", "optim", "sweep"),
-    ("graph", "order", "release"),
+    ("graph", "lower", "order", "release"),
     ("value", "value_*"),
 ]
 BRIDGE = CSRC_LAYERS[-1]
@@ -36,6 +39,7 @@ PACKAGE_LAYERS = [
     ("engine",),
     ("functional",),
     ("_digraph", "_excerpt", "_layout", "draw"),
+    ("_listing", "_recording", "_tape_file", "compile"),
     ("_archive", "_arguments", "_fused", "_layers", "_module", "nn"),
     ("arrays",),
     ("_optimizer", "_schedules", "optim"),
@@ -274,7 +278,7 @@ def write(folder, **files):
         ({"arena__c": '  #  include "value_slots.h"', "value_slots__h": ""}, "layer above"),
         ({"ops__h": "#include <Python.h>"}, "only the bridge"),
         ({"graph__h": '#include "gone.h"'}, "which does not exist"),
-        ({"tape__c": ""}, "add it to CSRC_LAYERS"),
+        ({"elsewhere__c": ""}, "add it to CSRC_LAYERS"),
         (
             {"order__h": '#include "graph.h"', "graph__h": '#include "order.h"'},
             "in a circle: graph.h -> order.h -> graph.h",

@@ -43,9 +43,9 @@ def over(ops):
 def test_table_names_the_ops_of_the_engine():
     core = importlib.import_module("micrograd_fast._core")
     engine_table = {row["name"]: row["arity"] for row in core.op_table()}
-    # exp_difference is what softmax is made of, and tested there.
+    # exp_difference is what softmax is made of, and tested there; take is tested in test_take.py.
     rows = {op.name: op.arity for op in OPS} | {"exp_difference": 2}
-    assert engine_table == rows | {row.name: None for row in NARY}
+    assert engine_table == rows | {row.name: None for row in NARY} | {"take": None}
 
 
 def test_every_op_has_its_reference():
