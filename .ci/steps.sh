@@ -43,7 +43,8 @@ step_lint() {
     shopt -s nullglob
     "$tools/ruff" check . || failed=1
     "$tools/ruff" format --check . || failed=1
-    "$tools/clang-format" --dry-run -Werror --ferror-limit=5 csrc/*.{c,h,inc} tests/c/*.{c,h} || failed=1
+    "$tools/clang-format" --dry-run -Werror --ferror-limit=5 csrc/*.{c,h,inc} tests/c/*.{c,h} \
+        tests/fuzz/*.c || failed=1
     # It starts pycodestyle by name.
     PATH=$tools:$PATH "$tools/cython-lint" micrograd_fast/*.{pyx,pxd} || failed=1
     "$tools/codespell" || failed=1
@@ -59,6 +60,20 @@ step_c_tests() {
     cd "$work/c-tests"
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
     make -s -C tests/c check SANITIZE=address,undefined
+}
+
+# A minute in CI; elsewhere long enough to see that it works.
+step_fuzz() {
+    command -v clang >/dev/null || skip "clang is not installed"
+    local seconds=5
+    if [[ ${CI:-} == true ]]; then
+        seconds=60
+    fi
+    copy_tree fuzz
+    cd "$work/fuzz"
+    export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+    make -s -C tests/fuzz run SECONDS="$seconds"
+    report "$(grep -oE 'Done [0-9]+ runs' "$results.log")"
 }
 
 step_gcc() {
@@ -175,6 +190,7 @@ step_bench() {
     export PYTHONPATH=$PWD
     "$tools/python" bench/eager.py --smoke
     "$tools/python" bench/nets.py --smoke
+    "$tools/python" bench/replay.py --smoke
     "$tools/python" bench/profile.py --smoke
     command -v valgrind >/dev/null || skip "valgrind is not installed, so no instructions counted"
     "$tools/python" bench/instructions.py --smoke

@@ -19,7 +19,8 @@ copy_tree() {
     else
         tar -C "$root" --exclude-vcs --exclude='.venv' --exclude='./build' --exclude='./dist' \
             --exclude='*.egg-info' --exclude='*.so' --exclude='*.o' --exclude='__pycache__' \
-            --exclude='./micrograd_fast/_core.c' --exclude='./tests/c/build' -cf - . |
+            --exclude='./micrograd_fast/_core.c' --exclude='./tests/c/build' \
+            --exclude='./tests/fuzz/build' -cf - . |
             tar -C "$tree" -xf -
     fi
 }

@@ -49,14 +49,19 @@ def judge(target, row):
         best = ours["samples"].minimum(target.metric) * scale
         median = ours["samples"].median(target.metric) * scale
         text = f"{target.ours}, {row['unit']}/op"
-    holds = [x >= target.bound if target.faster else x <= target.bound for x in (best, median)]
+    return verdict(row["title"], text, best, median, target.bound, target.faster)
+
+
+def verdict(title, quantity, best, median, bound, faster=False):
+    """One line of the table of targets: both figures are to be at most, or at least, the bound."""
+    holds = [x >= bound if faster else x <= bound for x in (best, median)]
     return {
-        "row": row["title"],
-        "quantity": text,
+        "row": title,
+        "quantity": quantity,
         "minimum": best,
         "median": median,
-        "sense": ">=" if target.faster else "<=",
-        "bound": target.bound,
+        "sense": ">=" if faster else "<=",
+        "bound": bound,
         "verdict": "met" if all(holds) else "borderline" if any(holds) else "missed",
     }
 
@@ -128,6 +133,9 @@ class Report:
             rows.append([title, row["unit"], *(self.cell(row, n) for n in names)])
         print()
         print(_harness.table(["", "unit", *(c.label for c in self.present)], rows))
+        self.target_table()
+
+    def target_table(self):
         print("\n## Targets\n")
         rows = [
             [

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(HERE.parent), *(p for p in sys.path if p != str(HERE))]
 
 from bench import _harness, _measures, contenders  # noqa: E402
-from bench._report import FAST, Report, Target  # noqa: E402
+from bench._report import FAST, Report, Target, verdict  # noqa: E402
 
 TARGETS = (
     Target("mul", "time", 1.25, "floats"),
@@ -78,17 +78,7 @@ class MemoryReport(Report):
         )
         if FAST in found:
             amount = found[FAST][key]
-            self.targets.append(
-                {
-                    "row": title,
-                    "quantity": f"{FAST}, {unit}",
-                    "minimum": amount,
-                    "median": amount,
-                    "sense": "<=",
-                    "bound": bound,
-                    "verdict": "met" if amount <= bound else "missed",
-                }
-            )
+            self.targets.append(verdict(title, f"{FAST}, {unit}", amount, amount, bound))
 
 
 def arguments():
