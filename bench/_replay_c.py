@@ -280,6 +280,10 @@ STEPS = {
 }
 
 
+# Statements in one function of the DAG: compilers need more than linear time for long ones.
+CHUNK = 50
+
+
 def dag_text(program):
     """Straight-line code on static arrays: of thousands of locals no compiler makes anything."""
     count, pool = program.inputs, list(range(program.inputs))
@@ -293,18 +297,27 @@ def dag_text(program):
         backward.append(" ".join(adjoints).format(**fields, c=repr(c)))
         pool[i] = count
         count += 1
+    backward.reverse()
+    parts = [
+        part[i : i + CHUNK] for part in (forward, backward) for i in range(0, len(part), CHUNK)
+    ]
+    functions = [
+        f"static __attribute__((noinline)) void part{number}(void) {{\n" + "\n".join(part) + "\n}"
+        for number, part in enumerate(parts)
+    ]
+    steps = [f"part{number}();" for number in range(len(parts))]
+    # Those of the way back follow once the adjoints of the pool are there.
+    steps.insert(len(parts) // 2, " ".join(f"d[{place}] = 1.0;" for place in pool))
     total = " + ".join(f"v[{place}]" for place in pool)
-    seeds = [f"d[{place}] = 1.0;" for place in pool]
     body = [
         f"memcpy(v, x, {program.inputs} * sizeof *v);",
         "memset(d, 0, sizeof d);",
-        *forward,
-        *seeds,
-        *reversed(backward),
+        *steps,
         f"memcpy(g, d, {program.inputs} * sizeof *g);",
         f"return {total};",
     ]
-    return f"static double v[{count}], d[{count}];\n{FUNCTION} {{\n" + "\n".join(body) + "\n}\n"
+    arrays = f"static double v[{count}], d[{count}];"
+    return "\n".join([arrays, *functions, f"{FUNCTION} {{", *body, "}", ""])
 
 
 def source(program):

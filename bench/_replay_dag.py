@@ -5,7 +5,8 @@ import random
 
 import numpy as np
 
-# Which operation how often: mostly arithmetic, one function in nine operations.
+# How often each operation is proposed. What keeps values in bounds is taken more often, so that of
+# what is drawn one in six is a function, and the rest arithmetic.
 MIX = {
     "add": 24,
     "sub": 18,

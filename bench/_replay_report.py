@@ -17,6 +17,7 @@ READY = {"asian": 2.0}
 # Microseconds an operation for recording and lowering, and how much that may grow with size.
 RECORDING = 0.3
 GROWTH = 2.0
+GRADIENTS = 1000
 UNITS = {"time": "µs", "ready": "ms", "first": "ms"}
 
 
@@ -30,12 +31,10 @@ class ReplayReport(Report):
         super().__init__("Replay speed", (), remotes, missing, settings)
         # This process has no use for the extension: the contender's does.
         self.environment["extension_compiler"] = remotes[0].extension_compiler
-        # By program: what stands in the place of a number that could not be measured.
-        self.notes = {}
         self.recordings = []
 
-    def add_program(self, program, stats, times, firsts, notes):
-        self.notes[program.name] = notes
+    def add_program(self, program, stats, times, firsts, runs, notes):
+        """Notes stand in the place of numbers that could not be measured; runs are by contender."""
         for metric, unit in UNITS.items():
             self.rows.append(
                 {
@@ -49,6 +48,7 @@ class ReplayReport(Report):
                         for name, s in (times if metric == "time" else firsts).items()
                     },
                     "stats": stats,
+                    "runs": runs,
                     "notes": notes,
                 }
             )
@@ -118,7 +118,7 @@ class ReplayReport(Report):
             title = f"Times of {FAST} over theirs: of minima (median of ratios)"
             self.contender_table(title, "time", self.ratio_cell)
             title = "Time to the first 1,000 gradients, ms: minimum (median)"
-            self.contender_table(title, "first", lambda row, name: self.cell(row, name))
+            self.contender_table(title, "first", self.first_cell)
             title = "Of that until the first gradient, ms: minimum (median)"
             self.contender_table(title, "ready", lambda row, name: self.cell(row, name))
         if self.recordings:
@@ -134,6 +134,8 @@ class ReplayReport(Report):
 
         print(f"\n## {title}\n")
         lines = [[r.label, *(text(row, r) for row in rows)] for r in self.present]
+        # Who has no form of any of these programs has no line.
+        lines = [line for line in lines if set(line[1:]) != {"–"}]
         print(_harness.table(["", *(row["workload"] for row in rows)], lines))
 
     def ratio_cell(self, row, name):
@@ -142,6 +144,11 @@ class ReplayReport(Report):
         entries = row["contenders"][FAST], row["contenders"][name]
         best, median = _harness.ratios(*(entry["samples"] for entry in entries), "time")
         return f"{three_digits(best)} ({three_digits(median)})"
+
+    def first_cell(self, row, name):
+        """Marked where not all of the gradients were computed."""
+        mark = "≈ " if row["runs"].get(name, GRADIENTS) < GRADIENTS else ""
+        return mark + self.cell(row, name)
 
     def program_table(self):
         lines = []

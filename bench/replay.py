@@ -20,10 +20,9 @@ from bench import _harness, _replay_peers, _replay_programs  # noqa: E402
 from bench._contender import Unavailable  # noqa: E402
 from bench._measures import Disagreement, agree  # noqa: E402
 from bench._replay_remote import CutOff, Failed, Remote  # noqa: E402
-from bench._replay_report import FAST, ReplayReport  # noqa: E402
+from bench._replay_report import FAST, GRADIENTS, ReplayReport  # noqa: E402
 
 FAMILIES = ("net", "local_dag", "asian")
-GRADIENTS = 1000
 
 
 class Timing:
@@ -53,6 +52,8 @@ class Run:
             remote.ask("warm_up", self.limit, program=program.name)
             return remote.first(program.name, GRADIENTS, self.budget), None
         except CutOff:
+            if remote.name == FAST:
+                raise
             return None, f"> {self.limit:g} s"
         except Failed as failure:
             if remote.name == FAST:
@@ -80,7 +81,7 @@ class Run:
         """Everything about one program, from the first gradient on."""
         print(f"  {program.title} …", file=sys.stderr, flush=True)
         taking_part = [r for r in self.remotes if program.name not in r.without]
-        firsts, notes, present = {}, {}, []
+        firsts, runs, notes, present = {}, {}, {}, []
         for remote in taking_part:
             answer, note = self.start(program, remote)
             samples = firsts[remote.name] = _harness.Samples(remote.name, GRADIENTS)
@@ -91,6 +92,7 @@ class Run:
                 samples.add(known, ("ready", "first"))
             else:
                 present.append(remote)
+                runs[remote.name] = answer["runs"]
                 samples.add(answer, ("ready", "first"))
         self.check(program, present)
         for _ in range(1, self.firsts):
@@ -106,7 +108,7 @@ class Run:
             if remote.name == FAST:
                 stats = remote.ask("stats", program=program.name)["stats"][0]
             remote.ask("release", program=program.name)
-        self.report.add_program(program, stats, times, firsts, notes)
+        self.report.add_program(program, stats, times, firsts, runs, notes)
 
     def record(self, sizes):
         """Recording and lowering at growing sizes."""
@@ -225,7 +227,7 @@ def main():
         report.tables()
         if options.json:
             _harness.write_json(options.json, report.as_json())
-    except (Disagreement, Failed) as error:
+    except (CutOff, Disagreement, Failed) as error:
         sys.exit(f"replay.py: {error}")
     finally:
         disconnect(remotes)
