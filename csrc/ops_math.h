@@ -5,6 +5,8 @@
 #define MG_OPS_MATH_H
 
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 /* Spelled out: M_PI and its kin are not part of ISO C. */
 #define MG_LOG2_E 1.44269504088896340736
@@ -15,7 +17,36 @@
 
 static inline double math_sign(double a) { return isnan(a) ? a : (double)((a > 0.0) - (a < 0.0)); }
 
-/* The square is written out: it is what nearly everybody raises to, and 2*a is exact. */
+/* Whether the square of a keeps its digits: it neither overflows nor becomes denormal. */
+static inline int math_square_is_safe(double a) { return fabs(a) > 1e-150 && fabs(a) < 1e150; }
+
+/* Whether pow(a, 2.0) surely is the product p = a * a, to the last bit. A good pow errs by at most
+   0.54 ULP (glibc's documents itself so), and can only give another result than the product, which
+   is rounded right, where the exact square lies near the middle between two doubles. How far it
+   lies from the product is found by Dekker's splitting (A floating-point technique for extending
+   the available precision, 1971). Beside a power of two the doubles below are nearer: that is not
+   sure. */
+static inline int math_square_is_product(double a, double p) {
+    const double split = 134217729.0 * a; /* 2^27 + 1 */
+    const double high = split - (split - a), low = a - high;
+    const double error = ((high * high - p) + 2.0 * high * low) + low * low;
+    uint64_t bits;
+    double scale;
+    memcpy(&bits, &p, sizeof bits);
+    const int is_power_of_two = (bits & 0xfffffffffffff) == 0;
+    bits &= 0x7ff0000000000000;
+    memcpy(&scale, &bits, sizeof scale);
+    return math_square_is_safe(a) &&
+           (error == 0.0 || (fabs(error) < 0.45 * 0x1p-52 * scale && !is_power_of_two));
+}
+
+/* The square is what nearly everybody raises to. */
+static inline double math_pow(double a, double b) {
+    const double p = a * a;
+    return b == 2.0 && math_square_is_product(a, p) ? p : pow(a, b);
+}
+
+/* 2*a is exact. */
 static inline double math_pow_da(double a, double b) {
     if (b == 2.0) {
         return 2.0 * a;
@@ -33,9 +64,6 @@ static inline double math_pow_db(double a, double b, double r) {
     }
     return r == 0.0 ? 0.0 : r * log(a);
 }
-
-/* Whether the square of a keeps its digits: it neither overflows nor becomes denormal. */
-static inline int math_square_is_safe(double a) { return fabs(a) > 1e-150 && fabs(a) < 1e150; }
 
 /* -a / (b*b); the two-step form loses digits when a / b is denormal, this one when b*b is. */
 static inline double math_div_db(double a, double b) {

@@ -406,6 +406,28 @@ static void results_at_the_edges(void) {
     }
 }
 
+/* --- squares --- */
+
+/* What the C library's pow gives, on doubles of every kind and on those where squares are safe. */
+static void squares_are_those_of_pow(void) {
+    volatile double two = 2.0; /* or the compiler makes a product of it */
+    for (int i = 0; i < 1000000; i++) {
+        uint64_t bits = random_bits();
+        double a;
+        if (i % 4 != 0) {
+            bits = (bits & 0x800fffffffffffff) | (1000 + random_below(50)) << 52;
+        }
+        memcpy(&a, &bits, sizeof a);
+        if (!CHECK_SAME(mg_pow_forward(a, two), pow(a, two))) {
+            return;
+        }
+    }
+    const double edges[] = {0.0, -0.0, 1.0, -1.0, 0.5, 3.0, 1e-150, 1e150, 1e-200, 1e200, INFINITY};
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+        CHECK_SAME(mg_pow_forward(edges[i], two), pow(edges[i], two));
+    }
+}
+
 int main(void) {
     nary_warm_up();
     RUN(free_and_leaf_come_before_what_has_operands);
@@ -416,5 +438,6 @@ int main(void) {
     RUN(choices_at_kinks_and_edges);
     RUN(extreme_partials_keep_their_digits);
     RUN(results_at_the_edges);
+    RUN(squares_are_those_of_pow);
     return harness_summary("ops");
 }
