@@ -89,8 +89,8 @@ static mg_block *new_block(mg_node *const *parameters, uint32_t parameter_count,
 mg_block *mg_net_new_tape(mg_tape *tape, uint32_t nin, mg_node *const *captured,
                           uint32_t captured_count) {
     const uint32_t nout = tape->program->output_count;
-    size_t numbers = nin + tape->residual_count + 2 * (size_t)nout;
-    size_t doubles = 2 * (size_t)captured_count + tape->slot_count;
+    size_t numbers = mg_tape_room(tape) + tape->residual_count + 2 * (size_t)nout;
+    size_t doubles = 2 * (size_t)captured_count + tape->place_count;
     if (numbers > UINT32_MAX || captured_count > UINT32_MAX / 32) {
         return NULL;
     }
@@ -321,17 +321,17 @@ static void backward_sums(const mg_net *net, const mg_net_layer *layer, const do
     }
 }
 
-/* The same through a tape; net->delta has an adjoint for each slot. */
+/* The same through a tape; net->delta has an adjoint for each number. */
 static const double *descend_tape(mg_block *call) {
     const mg_net *net = mg_net_of(call->operands[0]);
     const mg_tape *tape = net->tape;
     const uint32_t captured_count = mg_node_block(call->operands[0])->count;
-    double *adjoints = net->delta, *inputs = adjoints + tape->first_input;
-    (void)mg_tape_reverse(tape, mg_call_residuals(call), adjoints, NULL);
+    double *adjoints = net->delta;
+    (void)mg_tape_reverse(tape, mg_call_inputs(call), mg_call_residuals(call), adjoints, NULL);
     for (uint32_t i = 0; i < captured_count; i++) {
-        net->grads[i] += inputs[net->nin + i];
+        net->grads[i] += adjoints[net->nin + i];
     }
-    return inputs;
+    return adjoints;
 }
 
 /* From the adjoints of the outputs, net->delta, to those of the weights and of the inputs x. */
@@ -391,23 +391,22 @@ static const double *descend_layers(mg_block *call) {
 /* The adjoints of the inputs from those of the outputs; adjoints NULL: 1 for `output` alone. */
 static const double *descend(mg_block *call, const double *adjoints, uint32_t output) {
     const mg_net *net = mg_net_of(call->operands[0]);
-    const uint32_t *slots = net->tape != NULL ? net->tape->outputs : NULL;
-    if (slots == NULL) {
+    const uint32_t *places = net->tape != NULL ? net->tape->outputs : NULL;
+    if (places == NULL) {
         memset(net->delta, 0, net->nout * sizeof(double));
     }
     for (uint32_t k = 0; k < net->nout; k++) {
         /* Two outputs of a tape may be the same number. */
-        net->delta[slots != NULL ? slots[k] : k] +=
+        net->delta[places != NULL ? places[k] : k] +=
             adjoints != NULL ? adjoints[k] : (double)(k == output);
     }
-    return slots != NULL ? descend_tape(call) : descend_layers(call);
+    return places != NULL ? descend_tape(call) : descend_layers(call);
 }
 
 /* Ends a step, after the adjoints of the inputs have been read. */
 static void ascend(const mg_net *net) {
     if (net->tape != NULL) {
-        memset(net->delta, 0,
-               ((size_t)net->tape->first_input + net->tape->program->input_count) * sizeof(double));
+        memset(net->delta, 0, net->tape->first_result * sizeof(double));
     }
 }
 

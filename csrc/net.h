@@ -13,8 +13,8 @@
    kept in the call, which the network node then sends down, once for all of them, and clears.
 
    A call of a compiled function is the same with a tape in place of layers: its parameters are the
-   captured nodes, and between inputs and outputs it keeps the residuals of its run, so that
-   backward needs no second one.
+   captured nodes, and its numbers are those of a run, whose first are its inputs, and the
+   residuals, so that backward needs no second run.
 
    Backward adds the gradients of the parameters up in one dense array of the parameters node, and
    their data is read into another. Outside a backward pass the first is all zeros. A step by hand
@@ -135,7 +135,7 @@ static inline double *mg_call_adjoints(mg_block *call) {
 
 /* Where a run of a tape leaves them: tape->residual_count doubles. */
 static inline double *mg_call_residuals(mg_block *call) {
-    return mg_call_inputs(call) + mg_net_of(call->operands[0])->nin;
+    return mg_call_inputs(call) + mg_tape_room(mg_net_of(call->operands[0])->tape);
 }
 
 static inline double *mg_call_outputs(mg_block *call) {

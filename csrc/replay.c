@@ -1,47 +1,23 @@
-/* Running a tape. Invariant: the residuals are written, and later read, in the order of the steps:
+/* Running a tape: forward, and adjoints down.
+
+   Invariant: the residuals are written, and later read, in the order of the steps:
    mg_step_residuals() many for each. */
-#include "tape.h"
+#include "replay.h"
 
 #include <math.h>
 
-#if defined(__GNUC__)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define UNLIKELY(x) (x)
-#define ALWAYS_INLINE static inline
-#endif
-
-/* How many steps run between two looks at `poll`: about a millisecond. */
-#define POLL_STEPS 131072
-
 /* --- forward --- */
 
-static mg_status fail(const mg_tape *tape, const mg_step *step, mg_status status, double a,
-                      double b, mg_failure *failure) {
-    *failure = (mg_failure){.step = (uint32_t)(step - tape->steps), .a = a, .b = b};
-    return status;
-}
-
-/* An NARY step; `op` and `keep` are known when it is compiled. Three rows read their operands where
-   they are, and leave fewer residuals or none. */
-ALWAYS_INLINE mg_status run_nary(const mg_tape *tape, const mg_step *step, mg_op op, int keep,
-                                 double *v, double *restrict d, mg_failure *failure) {
-    const uint32_t *operands = tape->wide + step->a, count = step->b;
+/* One NARY step; `op` and `keep` are known when it is compiled. 0 for a take of an index that is
+   none. Those that leave no partials read their operands where they are. */
+ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operands, uint32_t count,
+                           double *v, int keep, double *restrict *residuals, double *result) {
     double r;
     if (op == MG_OP_dot) {
         const uint32_t m = count / 2;
         r = count % 2 != 0 ? v[operands[count - 1]] : 0.0;
         for (uint32_t k = 0; k < m; k++) {
-            const double w = v[operands[k]], x = v[operands[m + k]];
-            if (keep) {
-                d[k] = x;
-                d[m + k] = w;
-            }
-            r += w * x;
-        }
-        if (keep && count % 2 != 0) {
-            d[count - 1] = 1.0;
+            r += v[operands[k]] * v[operands[m + k]];
         }
     } else if (op == MG_OP_sum) {
         r = count != 0 ? v[operands[0]] : 0.0;
@@ -51,15 +27,11 @@ ALWAYS_INLINE mg_status run_nary(const mg_tape *tape, const mg_step *step, mg_op
     } else if (op == MG_OP_take) {
         const double index = v[operands[count - 1]];
         if (UNLIKELY(!nary_is_place(index, count - 1))) {
-            return fail(tape, step, MG_INDEX, index, count - 1, failure);
+            return 0;
         }
-        const size_t place = nary_place(index, count - 1);
-        r = v[operands[place]];
-        if (keep) {
-            d[0] = (double)place;
-        }
+        r = v[operands[nary_place(index, count - 1)]];
     } else {
-        double *x = keep ? d : v + tape->scratch;
+        double *x = keep ? *residuals : v + mg_tape_scratch(tape);
         const double c = v[operands[count]];
         for (uint32_t k = 0; k < count; k++) {
             x[k] = v[operands[k]];
@@ -67,138 +39,203 @@ ALWAYS_INLINE mg_status run_nary(const mg_tape *tape, const mg_step *step, mg_op
         r = mg_nary_table[op].forward(x, count, c);
         if (keep) {
             mg_nary_table[op].partials(x, count, c, r);
+            *residuals += count;
         }
     }
-    v[step->result] = r;
-    return MG_OK;
+    *result = r;
+    return 1;
 }
 
-#define WITH_RESIDUALS 0
-#define FORWARD forward_values
-#include "replay_forward.inc"
-
-#define WITH_RESIDUALS 1
-#define FORWARD forward_residuals
-#include "replay_forward.inc"
-
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-
-mg_status mg_tape_forward(const mg_tape *tape, double *slots, double *residuals, int (*poll)(void),
-                          mg_failure *failure) {
-    size_t from = 0, count = tape->step_count;
-    while (from < count) {
-        size_t to = from + min_size(count - from, POLL_STEPS);
-        mg_status status = residuals != NULL
-                               ? forward_residuals(tape, from, to, slots, &residuals, failure)
-                               : forward_values(tape, from, to, slots, NULL, failure);
-        if (status != MG_OK) {
-            return status;
+/* Step `s` must raise, but eager code raises where the first op in the order of the program must.
+   That one reads nothing that raises, so it is found by going on with nan in the place of what
+   raises: of all steps that must raise it has the lowest number in the program. */
+static mg_status first_failure(const mg_tape *tape, uint32_t s, double *v, int places,
+                               mg_failure *failure) {
+    mg_status status = MG_OK;
+    double *x = v + mg_tape_scratch(tape);
+    for (; s < tape->step_count; s++) {
+        const mg_instruction *op = &tape->program->code[tape->ops[s]];
+        const uint32_t a = places ? tape->steps[s].a : tape->slot_steps[s].a;
+        const uint32_t b = places ? tape->steps[s].b : tape->slot_steps[s].b;
+        const uint32_t *operands = (places ? tape->wide : tape->slot_wide) + a;
+        double pair[2], c = 0.0, r = NAN;
+        const double *numbers = pair;
+        uint32_t count = 2;
+        if (mg_op_is_wide(op->op)) {
+            count = b;
+            for (uint32_t k = 0; k < count; k++) {
+                x[k] = v[operands[k]];
+            }
+            c = v[operands[count]];
+            numbers = x;
+        } else {
+            pair[0] = v[a];
+            pair[1] = v[b];
         }
-        from = to;
-        if (from < count && poll != NULL && poll()) {
-            return MG_INTERRUPTED;
+        mg_status own = mg_op_evaluate((mg_op)op->op, numbers, count, c, &r);
+        if (own != MG_OK && (status == MG_OK || tape->ops[s] < failure->op)) {
+            status = own;
+            failure->op = tape->ops[s];
+            failure->a = own == MG_INDEX ? x[count - 1] : numbers[0];
+            failure->b = own == MG_INDEX                      ? count - 1
+                         : mg_op_shapes[op->op] == MG_SHAPE_V ? 0.0
+                                                              : numbers[1];
         }
+        v[places ? tape->first_result + s : tape->slot_steps[s].result] = r;
     }
-    return MG_OK;
+    return status;
 }
 
-mg_status mg_tape_step(const mg_tape *tape, uint32_t step, double *slots, double *residuals,
-                       mg_failure *failure) {
-    return forward_residuals(tape, step, step + (size_t)1, slots, &residuals, failure);
+#define FORWARD mg_tape_run_values
+#define FOR_DERIVATIVES 0
+#define FIRST_FAILURE(tape, s, v, failure) first_failure(tape, s, v, 0, failure)
+#include "replay_forward.inc"
+
+#define FORWARD mg_tape_run_forward
+#define FOR_DERIVATIVES 1
+#define FIRST_FAILURE(tape, s, v, failure) first_failure(tape, s, v, 1, failure)
+#include "replay_forward.inc"
+
+mg_status mg_tape_values(const mg_tape *tape, double *numbers, int (*poll)(void),
+                         mg_failure *failure) {
+    return mg_tape_run_values(tape, numbers, NULL, poll, failure);
+}
+
+mg_status mg_tape_forward(const mg_tape *tape, double *numbers, double *residuals,
+                          int (*poll)(void), mg_failure *failure) {
+    return mg_tape_run_forward(tape, numbers, residuals, poll, failure);
 }
 
 /* --- reverse --- */
 
-/* Steps of one or two operands, the last first. Returns where the residuals of the first begin. */
-static const double *reverse_stretch(const mg_step *first, const mg_step *end, const double *d,
-                                     double *adjoints) {
-    while (end != first) {
-        end--;
-        d -= 2;
-        const double g = adjoints[end->result];
-        adjoints[end->result] = 0.0;
-        adjoints[end->a] += d[0] * g;
-        adjoints[end->b] += d[1] * g;
-    }
-    return d;
-}
-
-static const double *reverse_wide(const mg_tape *tape, const mg_step *step, const double *d,
-                                  double *adjoints) {
-    const uint32_t *operands = tape->wide + step->a;
-    const double g = adjoints[step->result];
-    adjoints[step->result] = 0.0;
-    if (step->op == MG_OP_sum) {
-        for (uint32_t k = 0; k < step->b; k++) {
+ALWAYS_INLINE const double *reverse_nary(mg_op op, const uint32_t *operands, uint32_t count,
+                                         double g, const double *v, const double *d,
+                                         double *adjoints) {
+    if (op == MG_OP_dot) {
+        const uint32_t m = count / 2;
+        for (uint32_t k = 0; k < m; k++) {
+            const uint32_t w = operands[k], x = operands[m + k];
+            adjoints[w] += v[x] * g;
+            adjoints[x] += v[w] * g;
+        }
+        if (count % 2 != 0) {
+            adjoints[operands[count - 1]] += g;
+        }
+    } else if (op == MG_OP_sum) {
+        for (uint32_t k = 0; k < count; k++) {
             adjoints[operands[k]] += g;
         }
-        return d;
-    }
-    if (step->op == MG_OP_take) {
-        d--;
-        adjoints[operands[(uint32_t)d[0]]] += g;
-        return d;
-    }
-    d -= step->b;
-    for (uint32_t k = 0; k < step->b; k++) {
-        adjoints[operands[k]] += d[k] * g;
+    } else if (op == MG_OP_take) {
+        adjoints[operands[nary_place(v[operands[count - 1]], count - 1)]] += g;
+    } else {
+        d -= count;
+        for (uint32_t k = 0; k < count; k++) {
+            adjoints[operands[k]] += d[k] * g;
+        }
     }
     return d;
 }
 
-mg_status mg_tape_reverse(const mg_tape *tape, const double *residuals, double *adjoints,
-                          int (*poll)(void)) {
-    const double *d = residuals + tape->residual_count;
-    uint32_t end = tape->step_count, wide = tape->wide_step_count, polled = end;
-    while (end != 0) {
-        uint32_t first = wide != 0 ? tape->wide_steps[wide - 1] + 1 : 0;
-        if (first == end) { /* a wide step is next */
-            d = reverse_wide(tape, &tape->steps[--end], d, adjoints);
-            wide--;
-        } else {
-            first = end - first > POLL_STEPS ? end - POLL_STEPS : first;
-            d = reverse_stretch(tape->steps + first, tape->steps + end, d, adjoints);
-            end = first;
-        }
-        if (poll != NULL && polled - end >= POLL_STEPS) {
-            polled = end;
-            if (poll()) {
-                return MG_INTERRUPTED;
-            }
-        }
-    }
-    return MG_OK;
+/* The result's adjoint, which gives way to the zero that the next run must find. */
+ALWAYS_INLINE double take_adjoint(double *adjoint) {
+    const double g = *adjoint;
+    *adjoint = 0.0;
+    return g;
 }
 
-/* --- tangents --- */
+#define PARTIAL(name, da) (mg_leaves_partials(MG_OP_##name) ? *--d : (da))
 
-double mg_step_tangent(const mg_tape *tape, const mg_step *step, const double *d,
-                       const double *tangents) {
-    const uint32_t *operands = tape->wide + step->a;
-    double t = 0.0;
-    if (step->op == MG_OP_take) {
-        return tangents[operands[(uint32_t)d[0]]];
-    }
-    for (uint32_t k = 0; k < step->b; k++) {
-        t += step->op == MG_OP_sum ? tangents[operands[k]] : d[k] * tangents[operands[k]];
-    }
-    return t;
-}
-
-mg_status mg_tape_tangents(const mg_tape *tape, const double *residuals, double *tangents,
-                           int (*poll)(void)) {
-    const double *d = residuals;
-    for (uint32_t i = 0; i < tape->step_count; i++) {
-        const mg_step *step = &tape->steps[i];
-        if (mg_op_is_wide(step->op)) {
-            tangents[step->result] = mg_step_tangent(tape, step, d, tangents);
-            d += mg_step_residuals(step);
-        } else {
-            tangents[step->result] = d[0] * tangents[step->a] + d[1] * tangents[step->b];
-            d += 2;
-        }
-        if (poll != NULL && i % POLL_STEPS == POLL_STEPS - 1 && poll()) {
+mg_status mg_tape_reverse(const mg_tape *tape, const double *numbers, const double *residuals,
+                          double *restrict adjoints, int (*poll)(void)) {
+    const double *const restrict v = numbers, *d = residuals + tape->residual_count;
+    const double *result = v + tape->place_count;
+    double *adjoint = adjoints + tape->place_count;
+    const mg_step *step = tape->steps + tape->step_count;
+    uint32_t until_poll = POLL_STEPS;
+    for (uint32_t run = tape->run_count; run-- > 0;) {
+        const mg_step *const first = tape->steps + (run != 0 ? tape->runs[run - 1].end : 0);
+        if (is_time_to_poll(&until_poll, (uint32_t)(step - first)) && poll != NULL && poll()) {
             return MG_INTERRUPTED;
+        }
+        switch ((mg_op)tape->runs[run].op) {
+#define UNARY(name, ...)                                                           \
+    case MG_OP_##name:                                                             \
+        while (step != first) {                                                    \
+            const double g = take_adjoint(--adjoint), r = *--result;               \
+            step--;                                                                \
+            (void)r;                                                               \
+            adjoints[step->a] += PARTIAL(name, mg_##name##_da(v[step->a], r)) * g; \
+        }                                                                          \
+        break;
+#define PARAMETRIC(name, ...)                                                                  \
+    case MG_OP_##name:                                                                         \
+        while (step != first) {                                                                \
+            const double g = take_adjoint(--adjoint), r = *--result;                           \
+            step--;                                                                            \
+            (void)r;                                                                           \
+            adjoints[step->a] += PARTIAL(name, mg_##name##_da(v[step->a], v[step->b], r)) * g; \
+        }                                                                                      \
+        break;
+#define BINARY(name, ...)                                                                      \
+    case MG_OP_##name:                                                                         \
+        while (step != first) {                                                                \
+            const double g = take_adjoint(--adjoint), r = *--result;                           \
+            step--;                                                                            \
+            (void)r;                                                                           \
+            const double q = PARTIAL(name, mg_##name##_db(v[step->a], v[step->b], r));         \
+            const double p = PARTIAL(name, mg_##name##_da(v[step->a], v[step->b], r));         \
+            adjoints[step->a] += p * g;                                                        \
+            adjoints[step->b] += q * g;                                                        \
+        }                                                                                      \
+        break;                                                                                 \
+    case MG_OP_##name##_vc:                                                                    \
+        while (step != first) {                                                                \
+            const double g = take_adjoint(--adjoint), r = *--result;                           \
+            step--;                                                                            \
+            (void)r;                                                                           \
+            adjoints[step->a] += PARTIAL(name, mg_##name##_da(v[step->a], v[step->b], r)) * g; \
+        }                                                                                      \
+        break;                                                                                 \
+    case MG_OP_##name##_cv:                                                                    \
+        while (step != first) {                                                                \
+            const double g = take_adjoint(--adjoint), r = *--result;                           \
+            step--;                                                                            \
+            (void)r;                                                                           \
+            adjoints[step->b] += PARTIAL(name, mg_##name##_db(v[step->a], v[step->b], r)) * g; \
+        }                                                                                      \
+        break;
+/* A zero partial here is a choice not taken: nothing flows, not even inf * 0. */
+#define TERNARY(name, ...)                                                                    \
+    case MG_OP_##name:                                                                        \
+        while (step != first) {                                                               \
+            const double g = take_adjoint(--adjoint), r = *--result;                          \
+            const uint32_t *operands = tape->wide + (--step)->a;                              \
+            double own[3];                                                                    \
+            const double *partials = own;                                                     \
+            if (mg_leaves_partials(MG_OP_##name)) {                                           \
+                partials = d -= 3;                                                            \
+            } else {                                                                          \
+                mg_##name##_partials(v[operands[0]], v[operands[1]], v[operands[2]], r, own); \
+            }                                                                                 \
+            for (int k = 0; k < 3; k++) {                                                     \
+                if (partials[k] != 0.0) {                                                     \
+                    adjoints[operands[k]] += partials[k] * g;                                 \
+                }                                                                             \
+            }                                                                                 \
+        }                                                                                     \
+        break;
+#define NARY(name, ...)                                                                       \
+    case MG_OP_##name:                                                                        \
+        while (step != first) {                                                               \
+            const double g = take_adjoint(--adjoint);                                         \
+            step--;                                                                           \
+            result--;                                                                         \
+            d = reverse_nary(MG_OP_##name, tape->wide + step->a, step->b, g, v, d, adjoints); \
+        }                                                                                     \
+        break;
+#include "ops.def"
+        default:
+            break;
         }
     }
     return MG_OK;

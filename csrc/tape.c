@@ -1,19 +1,25 @@
 /* Invariants:
+   - the steps are those of the program, each behind those that it reads;
    - a slot holds one number at a time: from the step that computes it to the last step that reads
    it. That step may put its result into the slot of an operand, so whoever runs it reads first;
    - the slots of outputs are never given to anything else after they are set;
-   - slot 0 and those of constants and inputs are never a step's result. */
+   - the slots and places of inputs and constants are never a step's result. */
 #include "tape.h"
 
 #include <string.h>
 
+#include "schedule.h"
+
 /* No later step reads it: it is an output, or its slot has been given back already. */
 #define KEPT UINT32_MAX
 
-/* Scratch memory of the assignment: by op, the last step that reads it, and its slot; and the slots
-   that are free. */
+/* A run ends here at the latest, so that whoever polls between runs does so in time. */
+#define LONGEST_RUN 65536
+
+/* Scratch memory of the assignment: by op, the last step that reads it, its slot and its place; and
+   the slots that are free. */
 typedef struct {
-    uint32_t *last_use, *slot, *free_slots;
+    uint32_t *last_use, *slot, *place, *free_slots;
     uint32_t free_count;
 } assignment;
 
@@ -22,27 +28,32 @@ static mg_status assignment_new(assignment *at, uint32_t op_count) {
     *at = (assignment){
         .last_use = mg_memory_alloc(room, sizeof(uint32_t)),
         .slot = mg_memory_alloc(room, sizeof(uint32_t)),
+        .place = mg_memory_alloc(room, sizeof(uint32_t)),
         .free_slots = mg_memory_alloc(room, sizeof(uint32_t)),
     };
-    return at->last_use != NULL && at->slot != NULL && at->free_slots != NULL ? MG_OK
-                                                                              : MG_NO_MEMORY;
+    return at->last_use != NULL && at->slot != NULL && at->place != NULL && at->free_slots != NULL
+               ? MG_OK
+               : MG_NO_MEMORY;
 }
 
 static void assignment_clear(assignment *at) {
     mg_memory_free(at->last_use);
     mg_memory_free(at->slot);
+    mg_memory_free(at->place);
     mg_memory_free(at->free_slots);
 }
 
-static void find_last_uses(const mg_program *program, uint32_t *last_use) {
-    for (uint32_t i = 0; i < program->op_count; i++) {
+static void find_last_uses(const mg_tape *tape, uint32_t *last_use) {
+    const mg_program *program = tape->program;
+    for (uint32_t s = 0; s < tape->step_count; s++) {
         mg_ref pair[2];
         const mg_ref *operands = pair;
-        uint32_t count = mg_program_operands(program, &program->code[i], pair, &operands);
-        last_use[i] = i; /* at least its own step writes it */
+        uint32_t count =
+            mg_program_operands(program, &program->code[tape->ops[s]], pair, &operands);
+        last_use[tape->ops[s]] = s; /* at least its own step writes it */
         for (uint32_t k = 0; k < count; k++) {
             if (mg_ref_kind_of(operands[k]) == MG_REF_OP) {
-                last_use[mg_ref_index(operands[k])] = i;
+                last_use[mg_ref_index(operands[k])] = s;
             }
         }
     }
@@ -53,22 +64,23 @@ static void find_last_uses(const mg_program *program, uint32_t *last_use) {
     }
 }
 
-static uint32_t slot_of(const mg_tape *tape, const assignment *at, mg_ref ref) {
+/* Where `ref` is, given where the results are. */
+static inline uint32_t find(const mg_tape *tape, const uint32_t *results, mg_ref ref) {
     uint32_t index = mg_ref_index(ref);
     switch (mg_ref_kind_of(ref)) {
     case MG_REF_OP:
-        return at->slot[index];
+        return results[index];
     case MG_REF_INPUT:
-        return tape->first_input + index;
+        return index;
     default:
-        return 1 + index;
+        return tape->first_constant + index;
     }
 }
 
-/* Gives the slot of `ref` back if step i is the last to read it. */
-static void retire(assignment *at, mg_ref ref, uint32_t i) {
+/* Gives the slot of `ref` back if step s is the last to read it. */
+static inline void retire(assignment *at, mg_ref ref, uint32_t s) {
     uint32_t index = mg_ref_index(ref);
-    if (mg_ref_kind_of(ref) == MG_REF_OP && at->last_use[index] == i) {
+    if (mg_ref_kind_of(ref) == MG_REF_OP && at->last_use[index] == s) {
         at->last_use[index] = KEPT;
         at->free_slots[at->free_count++] = at->slot[index];
     }
@@ -76,115 +88,184 @@ static void retire(assignment *at, mg_ref ref, uint32_t i) {
 
 static void assign(mg_tape *tape, assignment *at) {
     const mg_program *program = tape->program;
-    uint32_t next = tape->first_input + program->input_count, scratch = 0;
-    for (uint32_t i = 0; i < program->op_count; i++) {
+    uint32_t next = tape->first_result;
+    for (uint32_t s = 0; s < tape->step_count; s++) {
+        const uint32_t i = tape->ops[s];
         const mg_instruction *from = &program->code[i];
-        mg_step *step = &tape->steps[i];
+        mg_step *step = &tape->steps[s];
+        mg_slot_step *slot_step = &tape->slot_steps[s];
         mg_ref pair[2];
         const mg_ref *operands = pair;
-        uint32_t count = mg_program_operands(program, from, pair, &operands);
-        *step = (mg_step){.op = from->op};
+        const uint32_t count = mg_program_operands(program, from, pair, &operands);
         if (mg_op_is_wide(from->op)) {
-            step->a = from->a;
-            step->b = from->b;
+            *step = (mg_step){from->a, from->b};
+            *slot_step = (mg_slot_step){.a = from->a, .b = from->b};
             for (uint32_t k = 0; k <= count; k++) { /* the parameter too */
-                tape->wide[from->a + k] = slot_of(tape, at, operands[k]);
+                tape->wide[from->a + k] = find(tape, at->place, operands[k]);
+                tape->slot_wide[from->a + k] = find(tape, at->slot, operands[k]);
             }
-            tape->wide_steps[tape->wide_step_count++] = i;
-            scratch = count > scratch ? count : scratch;
+            tape->widest = count > tape->widest ? count : tape->widest;
         } else {
-            step->a = slot_of(tape, at, operands[0]);
-            step->b = count > 1 ? slot_of(tape, at, operands[1]) : 0;
+            const mg_ref last = operands[count - 1];
+            *step = (mg_step){find(tape, at->place, operands[0]), find(tape, at->place, last)};
+            *slot_step = (mg_slot_step){.a = find(tape, at->slot, operands[0]),
+                                        .b = find(tape, at->slot, last)};
         }
         for (uint32_t k = 0; k < count; k++) {
-            retire(at, operands[k], i);
+            retire(at, operands[k], s);
         }
-        step->result = at->free_count != 0 ? at->free_slots[--at->free_count] : next++;
-        at->slot[i] = step->result;
-        retire(at, mg_ref_make(MG_REF_OP, i), i);
-        tape->residual_count += mg_step_residuals(step);
+        slot_step->result = at->free_count != 0 ? at->free_slots[--at->free_count] : next++;
+        at->slot[i] = slot_step->result;
+        at->place[i] = tape->first_result + s;
+        retire(at, mg_ref_make(MG_REF_OP, i), s);
+        tape->residual_count += mg_step_residuals(from->op, from->b);
     }
     for (uint32_t i = 0; i < program->output_count; i++) {
-        tape->outputs[i] = slot_of(tape, at, program->outputs[i]);
+        tape->outputs[i] = find(tape, at->place, program->outputs[i]);
+        tape->slot_outputs[i] = find(tape, at->slot, program->outputs[i]);
     }
-    tape->scratch = next;
-    tape->scratch_count = scratch;
-    tape->slot_count = next + 2 * scratch;
+    tape->slot_count = next;
 }
 
-mg_status mg_tape_new(mg_program *program, mg_tape **result) {
-    assignment at;
-    uint32_t wide_steps = 0;
-    mg_tape *tape = NULL;
-    mg_status status = MG_NO_MEMORY;
-    if ((uint64_t)program->op_count + program->input_count + program->constant_count +
-            2 * (uint64_t)program->wide_count >=
-        UINT32_MAX) {
-        mg_program_free(program);
-        return MG_TOO_LARGE;
+/* The runs of the steps, or only how many there are (`runs` NULL). */
+static uint32_t find_runs(const mg_tape *tape, mg_tape_run *runs) {
+    uint32_t count = 0, begin = 0, op = 0;
+    for (uint32_t s = 0; s < tape->step_count; s++) {
+        const uint32_t own = tape->program->code[tape->ops[s]].op;
+        if (own != op || s - begin == LONGEST_RUN) {
+            op = own;
+            begin = s;
+            count++;
+        }
+        if (runs != NULL) {
+            runs[count - 1] = (mg_tape_run){op, s + 1};
+        }
     }
-    for (uint32_t i = 0; i < program->op_count; i++) {
-        wide_steps += mg_op_is_wide(program->code[i].op);
-    }
-    if (assignment_new(&at, program->op_count) == MG_OK) {
-        tape = mg_memory_alloc(1, sizeof(mg_tape));
-    }
+    return count;
+}
+
+static mg_tape *new_tape(mg_program *program) {
+    mg_tape *tape = mg_memory_alloc(1, sizeof(mg_tape));
     if (tape != NULL) {
         *tape = (mg_tape){
             .holders = 1,
             .program = program,
             .step_count = program->op_count,
-            .first_input = 1 + program->constant_count,
+            .first_constant = program->input_count,
+            .first_result = program->input_count + program->constant_count,
+            .place_count = program->input_count + program->constant_count + program->op_count,
+            .ops = mg_memory_alloc(program->op_count + (size_t)1, sizeof(uint32_t)),
             .steps = mg_memory_alloc(program->op_count + (size_t)1, sizeof(mg_step)),
+            .slot_steps = mg_memory_alloc(program->op_count + (size_t)1, sizeof(mg_slot_step)),
             .wide = mg_memory_alloc(program->wide_count + (size_t)1, sizeof(uint32_t)),
+            .slot_wide = mg_memory_alloc(program->wide_count + (size_t)1, sizeof(uint32_t)),
             .outputs = mg_memory_alloc(program->output_count + (size_t)1, sizeof(uint32_t)),
-            .wide_steps = mg_memory_alloc(wide_steps + (size_t)1, sizeof(uint32_t)),
+            .slot_outputs = mg_memory_alloc(program->output_count + (size_t)1, sizeof(uint32_t)),
         };
-        if (tape->steps != NULL && tape->wide != NULL && tape->outputs != NULL &&
-            tape->wide_steps != NULL) {
-            find_last_uses(program, at.last_use);
-            assign(tape, &at);
-            *result = tape;
-            status = MG_OK;
+    }
+    return tape;
+}
+
+static mg_status fill(mg_tape *tape, int grouped) {
+    assignment at;
+    if (tape->ops == NULL || tape->steps == NULL || tape->slot_steps == NULL ||
+        tape->wide == NULL || tape->slot_wide == NULL || tape->outputs == NULL ||
+        tape->slot_outputs == NULL) {
+        return MG_NO_MEMORY;
+    }
+    if (grouped) {
+        mg_status status = mg_schedule(tape->program, tape->ops);
+        if (status != MG_OK) {
+            return status;
+        }
+    } else {
+        for (uint32_t s = 0; s < tape->step_count; s++) {
+            tape->ops[s] = s;
         }
     }
-    if (status != MG_OK) {
-        if (tape != NULL) {
-            mg_tape_drop(tape);
-        } else {
-            mg_program_free(program);
-        }
+    tape->run_count = find_runs(tape, NULL);
+    tape->runs = mg_memory_alloc(tape->run_count + (size_t)1, sizeof(mg_tape_run));
+    mg_status status = assignment_new(&at, tape->step_count);
+    if (tape->runs != NULL && status == MG_OK) {
+        find_runs(tape, tape->runs);
+        find_last_uses(tape, at.last_use);
+        assign(tape, &at);
     }
     assignment_clear(&at);
-    return status;
+    return tape->runs != NULL ? status : MG_NO_MEMORY;
+}
+
+mg_status mg_tape_new(mg_program *program, int grouped, mg_tape **result) {
+    if ((uint64_t)program->op_count + program->input_count + program->constant_count +
+            4 * (uint64_t)program->wide_count >=
+        UINT32_MAX) {
+        mg_program_free(program);
+        return MG_TOO_LARGE;
+    }
+    mg_tape *tape = new_tape(program);
+    if (tape == NULL) {
+        mg_program_free(program);
+        return MG_NO_MEMORY;
+    }
+    mg_status status = fill(tape, grouped);
+    if (status != MG_OK) {
+        mg_tape_drop(tape);
+        return status;
+    }
+    *result = tape;
+    return MG_OK;
 }
 
 void mg_tape_drop(mg_tape *tape) {
     if (--tape->holders == 0) {
         mg_program_free(tape->program);
+        mg_memory_free(tape->runs);
+        mg_memory_free(tape->ops);
         mg_memory_free(tape->steps);
+        mg_memory_free(tape->slot_steps);
         mg_memory_free(tape->wide);
+        mg_memory_free(tape->slot_wide);
         mg_memory_free(tape->outputs);
-        mg_memory_free(tape->wide_steps);
+        mg_memory_free(tape->slot_outputs);
         mg_memory_free(tape);
+    }
+}
+
+uint32_t mg_step_residuals(uint32_t op, uint32_t count) {
+    const mg_op_info *info = &mg_op_table[op];
+    if (!mg_leaves_partials((mg_op)info->row)) {
+        return 0;
+    }
+    switch (mg_op_shapes[op]) {
+    case MG_SHAPE_BLOCK:
+        return info->arity == MG_ANY_ARITY ? count : info->arity;
+    case MG_SHAPE_VV:
+        return 2;
+    default:
+        return 1;
     }
 }
 
 size_t mg_tape_bytes(const mg_tape *tape) {
     const mg_program *program = tape->program;
     return sizeof(mg_tape) + sizeof(mg_program) + program->constant_room * sizeof(double) +
-           program->op_room * sizeof(mg_instruction) + tape->step_count * sizeof(mg_step) +
-           (program->wide_room + (size_t)program->wide_count) * sizeof(uint32_t) +
-           2 * program->output_count * sizeof(uint32_t) + tape->wide_step_count * sizeof(uint32_t);
+           program->op_room * sizeof(mg_instruction) + tape->run_count * sizeof(mg_tape_run) +
+           tape->step_count * (sizeof(uint32_t) + sizeof(mg_step) + sizeof(mg_slot_step)) +
+           (program->wide_room + 2 * (size_t)program->wide_count) * sizeof(uint32_t) +
+           3 * (size_t)program->output_count * sizeof(uint32_t);
+}
+
+size_t mg_tape_room(const mg_tape *tape) {
+    return mg_tape_scratch(tape) + 4 * (size_t)tape->widest;
 }
 
 size_t mg_tape_run_bytes(const mg_tape *tape) {
-    return (2 * (size_t)tape->slot_count + tape->residual_count) * sizeof(double);
+    return (mg_tape_room(tape) + tape->place_count + tape->residual_count) * sizeof(double);
 }
 
-void mg_tape_prepare(const mg_tape *tape, double *slots) {
-    slots[0] = 0.0;
+void mg_tape_prepare(const mg_tape *tape, double *numbers) {
     if (tape->program->constant_count != 0) {
-        memcpy(slots + 1, tape->program->constants, tape->program->constant_count * sizeof(double));
+        memcpy(numbers + tape->first_constant, tape->program->constants,
+               tape->program->constant_count * sizeof(double));
     }
 }

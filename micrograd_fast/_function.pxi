@@ -167,7 +167,7 @@ cdef class FunctionCore:
         cdef int known = 0
         run[0] = tape.take()
         try:
-            known = tape.match(arguments, keywords, run[0].slots + tape.tape.first_input, NULL)
+            known = tape.match(arguments, keywords, run[0].numbers, NULL)
         finally:
             if not known:
                 tape.give(run[0])
@@ -243,10 +243,11 @@ cdef class FunctionCore:
         cdef Tape tape = self.open(args, kwargs, &run)
         cdef double *room = NULL
         try:
-            tape.forward(run.slots, NULL)
+            tape.values(run)
             if out is None:
-                return tape.result_of(run.slots)
-            tape.read_outputs(run.slots, _doubles(&room, tape.outputs.count, False))
+                return tape.result_of(run.numbers, tape.tape.slot_outputs)
+            _doubles(&room, tape.outputs.count, False)
+            tape.read_outputs(run.numbers, tape.tape.slot_outputs, room)
             _write_out(out, [tape.outputs], room)
             return out
         finally:
@@ -263,8 +264,8 @@ cdef class FunctionCore:
             if not tape.is_scalar:
                 raise _needs_scalar(tape, method)
             chosen = _select(tape, argnums)
-            tape.forward_kept(run)
-            value = run.slots[tape.tape.outputs[0]]
+            tape.forward_of(run)
+            value = run.numbers[tape.tape.outputs[0]]
             below = tape.adjoints_of(run, 0)
             try:
                 if out is not None:
@@ -334,8 +335,8 @@ cdef class FunctionCore:
                           NULL):
                 raise TypeError(f"the cotangent must have the structure of the result, "
                                 f"{tape.outputs!r}")
-            tape.forward_kept(run)
-            _doubles(&run.adjoints, tape.tape.slot_count, True)
+            tape.forward_of(run)
+            _doubles(&run.adjoints, tape.tape.place_count, True)
             for i in range(tape.outputs.count):
                 run.adjoints[tape.tape.outputs[i]] += room[i]
             try:
@@ -362,9 +363,9 @@ cdef class FunctionCore:
         cdef Tape tape = self.open(args, kwargs, &run)
         try:
             _select(tape, argnums).match(tangent, tape.seed(run), "the tangent")
-            tape.forward_kept(run)
+            tape.forward_of(run)
             tape.tangents_of(run)
-            return tape.result_of(run.tangents)
+            return tape.result_of(run.tangents, tape.tape.outputs)
         finally:
             tape.give(run)
 
@@ -396,7 +397,7 @@ cdef class FunctionCore:
         cdef double *matrix = NULL
         try:
             chosen = _select(tape, argnums)
-            tape.forward_kept(run)
+            tape.forward_of(run)
             _doubles(&matrix, tape.outputs.count * <size_t>chosen.count, False)
             if tape.outputs.count <= chosen.count:
                 _rows_of_jacobian(tape, run, chosen, matrix)
@@ -427,6 +428,7 @@ cdef class FunctionCore:
                 raise _needs_scalar(tape, "hvp")
             chosen = _select(tape, argnums)
             chosen.match(tangent, tape.seed(run), "the vector")
+            tape.forward_of(run)
             product = tape.second(run)
             try:
                 return chosen.with_numbers(product)
@@ -458,6 +460,7 @@ cdef class FunctionCore:
                 raise _needs_scalar(tape, "hessian")
             chosen = _select(tape, argnums)
             _doubles(&matrix, chosen.count * <size_t>chosen.count, False)
+            tape.forward_of(run)
             for row in range(chosen.count):
                 tape.seed(run)[chosen.leaf(row)] = 1.0
                 chosen.gather(tape.second(run), matrix + row * chosen.count)

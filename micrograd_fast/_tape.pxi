@@ -37,17 +37,19 @@ cdef int _poll_nothing() noexcept nogil:
     return 0
 
 
+ctypedef int (*poller)() noexcept nogil
+
+
 # --- the memory of one run ---
 
-# Invariant: between runs `adjoints` and `adjoint_tangents` are zeros, and below first_input so are
-# the tangents; `slots` holds the constants. What is NULL has not been needed yet.
+# Invariant: between runs `adjoints` and `adjoint_tangents` are zeros, and so are the tangents of
+# constants; `numbers`, the inputs first, holds the constants. What is NULL has not been needed yet.
 cdef struct run_memory:
     run_memory *next
-    double *slots
+    double *numbers
     double *residuals
     double *adjoints
     double *tangents
-    double *residual_tangents
     double *adjoint_tangents
     # The adjoints of one argument as an array of numpy's, which is copied faster than a new one is
     # opened; and the structure of that argument. References of the run.
@@ -58,11 +60,10 @@ cdef struct run_memory:
 cdef void _free_run(run_memory *run) noexcept:
     Py_XDECREF(run.view)
     Py_XDECREF(run.view_of)
-    mg_memory_free(run.slots)
+    mg_memory_free(run.numbers)
     mg_memory_free(run.residuals)
     mg_memory_free(run.adjoints)
     mg_memory_free(run.tangents)
-    mg_memory_free(run.residual_tangents)
     mg_memory_free(run.adjoint_tangents)
     mg_memory_free(run)
 
@@ -101,6 +102,8 @@ cdef class Tape:
     cdef int idle_count
     # One bare number is the result.
     cdef bint is_scalar
+    # Whether steps are in the order of mg_schedule.
+    cdef readonly bint grouped
     # By argnums; see _function.pxi.
     cdef dict selections
 
@@ -128,11 +131,11 @@ cdef class Tape:
         if run == NULL:
             raise MemoryError("no memory for a run of a compiled function")
         memset(run, 0, sizeof(run_memory))
-        run.slots = <double *>mg_memory_alloc(self.tape.slot_count + <size_t>1, sizeof(double))
-        if run.slots == NULL:
+        run.numbers = <double *>mg_memory_alloc(mg_tape_room(self.tape) + 1, sizeof(double))
+        if run.numbers == NULL:
             mg_memory_free(run)
             raise MemoryError("no memory for a run of a compiled function")
-        mg_tape_prepare(self.tape, run.slots)
+        mg_tape_prepare(self.tape, run.numbers)
         return run
 
     cdef void give(self, run_memory *run) noexcept:
@@ -143,9 +146,12 @@ cdef class Tape:
         self.idle = run
         self.idle_count += 1
 
-    # --- single sweeps; arguments are in their slots ---
+    # --- single sweeps; arguments are in their places ---
 
-    cdef int (*poll(self))() noexcept nogil:
+    cdef poller poll(self) except? NULL:
+        """What a run is to poll; NULL for a short one, which keeps the GIL."""
+        if self.tape.step_count < LONG_RUN:
+            return NULL
         if threading.get_ident() == threading.main_thread().ident:
             return _look_for_signals
         return _poll_nothing
@@ -153,59 +159,71 @@ cdef class Tape:
     cdef int fail(self, mg_status status, mg_failure *failure) except -1:
         if status == MG_INTERRUPTED:
             return -1  # the signal handler's exception is set
-        cdef uint32_t op = self.tape.steps[failure.step].op
+        cdef uint32_t op = self.tape.program.code[failure.op].op
         if status == MG_INDEX:
             raise IndexError(f"take(): index {failure.a!r} does not name one of the "
                              f"{failure.b:.0f} values")
         mg_value_raise(status, mg_op_table[op].row, failure.a, failure.b)
         return -1
 
-    cdef int read_captured(self, double *slots) except -1:
+    cdef void read_captured(self, double *numbers) noexcept:
         cdef Py_ssize_t i
-        cdef double *first = slots + self.tape.first_input + self.argument_count
         for i in range(len(self.captured)):
-            first[i] = mg_node_of(<object>PyTuple_GET_ITEM(self.captured, i)).data
-        return 0
+            numbers[self.argument_count + i] = (
+                mg_node_of(<object>PyTuple_GET_ITEM(self.captured, i)).data)
 
-    cdef int forward(self, double *slots, double *residuals) except -1:
+    cdef int values(self, run_memory *run) except -1:
+        """The outputs alone, in their slots."""
         cdef mg_status status
         cdef mg_failure failure
-        cdef int (*poll)() noexcept nogil
-        self.read_captured(slots)
-        if self.tape.step_count < LONG_RUN:
-            status = mg_tape_forward(self.tape, slots, residuals, NULL, &failure)
+        cdef double *numbers = run.numbers
+        cdef poller poll = self.poll()
+        self.read_captured(numbers)
+        if poll == NULL:
+            status = mg_tape_values(self.tape, numbers, poll, &failure)
         else:
-            poll = self.poll()
             with nogil:
-                status = mg_tape_forward(self.tape, slots, residuals, poll, &failure)
+                status = mg_tape_values(self.tape, numbers, poll, &failure)
         return 0 if status == MG_OK else self.fail(status, &failure)
 
-    cdef int forward_kept(self, run_memory *run) except -1:
-        return self.forward(run.slots, _doubles(&run.residuals, self.tape.residual_count, False))
+    cdef int forward(self, double *numbers, double *residuals) except -1:
+        """Every number, in its place, and the residuals."""
+        cdef mg_status status
+        cdef mg_failure failure
+        cdef poller poll = self.poll()
+        self.read_captured(numbers)
+        if poll == NULL:
+            status = mg_tape_forward(self.tape, numbers, residuals, poll, &failure)
+        else:
+            with nogil:
+                status = mg_tape_forward(self.tape, numbers, residuals, poll, &failure)
+        return 0 if status == MG_OK else self.fail(status, &failure)
+
+    cdef int forward_of(self, run_memory *run) except -1:
+        return self.forward(run.numbers, _doubles(&run.residuals, self.tape.residual_count, False))
 
     cdef double *reverse(self, run_memory *run) except NULL:
-        """After the output's adjoints were added: those of the inputs, until `cleared`."""
-        cdef mg_status status
-        cdef int (*poll)() noexcept nogil
-        if self.tape.step_count < LONG_RUN:
-            mg_tape_reverse(self.tape, run.residuals, run.adjoints, NULL)
+        """After forward_of, and after the outputs' adjoints were added: those of the inputs, until
+        `cleared`."""
+        cdef mg_status status = MG_OK
+        cdef poller poll = self.poll()
+        if poll == NULL:
+            mg_tape_reverse(self.tape, run.numbers, run.residuals, run.adjoints, poll)
         else:
-            poll = self.poll()
             with nogil:
-                status = mg_tape_reverse(self.tape, run.residuals, run.adjoints, poll)
-            if status != MG_OK:
-                memset(run.adjoints, 0, self.tape.slot_count * sizeof(double))
-                return NULL
-        return run.adjoints + self.tape.first_input
+                status = mg_tape_reverse(self.tape, run.numbers, run.residuals, run.adjoints, poll)
+        if status != MG_OK:
+            memset(run.adjoints, 0, self.tape.place_count * sizeof(double))
+            return NULL
+        return run.adjoints
 
     cdef void cleared(self, double *adjoints) noexcept:
         """Makes an array of adjoints zeros again after a sweep."""
-        memset(adjoints, 0, (self.tape.first_input + <size_t>self.tape.program.input_count)
-               * sizeof(double))
+        memset(adjoints, 0, self.tape.first_result * sizeof(double))
 
     cdef double *adjoints_of(self, run_memory *run, Py_ssize_t output) except NULL:
         """One reverse sweep, from one output alone."""
-        _doubles(&run.adjoints, self.tape.slot_count, True)
+        _doubles(&run.adjoints, self.tape.place_count, True)
         run.adjoints[self.tape.outputs[output]] += 1.0
         return self.reverse(run)
 
@@ -215,7 +233,7 @@ cdef class Tape:
         if run.view_of != <PyObject *>part:
             if part.count == 0:
                 return np.empty(part.shape)
-            below = run.adjoints + self.tape.first_input + part.start
+            below = run.adjoints + part.start
             view = np.asarray(<double[:part.count]>below).reshape(part.shape)
             Py_XDECREF(run.view)
             Py_XDECREF(run.view_of)
@@ -225,95 +243,78 @@ cdef class Tape:
             run.view_of = <PyObject *>part
         return (<object>run.view).copy()
 
-    cdef int tangents_of(self, run_memory *run) except -1:
-        cdef mg_status status
-        cdef int (*poll)() noexcept nogil
-        if self.tape.step_count < LONG_RUN:
-            status = mg_tape_tangents(self.tape, run.residuals, run.tangents, NULL)
-        else:
-            poll = self.poll()
-            with nogil:
-                status = mg_tape_tangents(self.tape, run.residuals, run.tangents, poll)
-        return 0 if status == MG_OK else -1
-
     cdef double *seed(self, run_memory *run) except NULL:
         """The tangents of the inputs, all zero."""
-        _doubles(&run.tangents, self.tape.slot_count, True)
-        cdef double *inputs = run.tangents + self.tape.first_input
-        memset(inputs, 0, self.tape.program.input_count * sizeof(double))
-        return inputs
+        _doubles(&run.tangents, self.tape.place_count, True)
+        memset(run.tangents, 0, self.tape.program.input_count * sizeof(double))
+        return run.tangents
+
+    cdef int tangents_of(self, run_memory *run) except -1:
+        """After forward_of and seed(): the tangents of the outputs."""
+        cdef mg_status status
+        cdef poller poll = self.poll()
+        if poll == NULL:
+            status = mg_tape_tangents(self.tape, run.numbers, run.residuals, run.tangents, poll)
+        else:
+            with nogil:
+                status = mg_tape_tangents(self.tape, run.numbers, run.residuals, run.tangents,
+                                          poll)
+        return 0 if status == MG_OK else -1
 
     cdef double *second(self, run_memory *run) except NULL:
-        """Forward over reverse of a scalar output, after seed(): the tangents of the inputs'
-        adjoints."""
+        """Forward over reverse of a scalar output, after forward_of() and seed(): the tangents of
+        the inputs' adjoints, until `cleared`."""
         cdef mg_status status
-        cdef mg_failure failure
-        cdef int (*poll)() noexcept nogil
         cdef mg_tape *tape = self.tape
-        cdef double *residuals = _doubles(&run.residuals, tape.residual_count, False)
-        cdef double *along = _doubles(&run.residual_tangents, tape.residual_count, False)
-        cdef double *adjoints = _doubles(&run.adjoints, tape.slot_count, True)
-        cdef double *over = _doubles(&run.adjoint_tangents, tape.slot_count, True)
-        poll = self.poll() if tape.step_count >= LONG_RUN else NULL
-        self.read_captured(run.slots)
-        if poll == NULL:
-            status = mg_tape_forward_tangents(tape, run.slots, run.tangents, residuals, along, poll,
-                                              &failure)
-        else:
-            with nogil:
-                status = mg_tape_forward_tangents(tape, run.slots, run.tangents, residuals, along,
-                                                  poll, &failure)
-        if status != MG_OK:
-            self.fail(status, &failure)
+        cdef double *adjoints = _doubles(&run.adjoints, tape.place_count, True)
+        cdef double *over = _doubles(&run.adjoint_tangents, tape.place_count, True)
+        cdef poller poll = self.poll()
+        self.tangents_of(run)
         adjoints[tape.outputs[0]] += 1.0
         if poll == NULL:
-            status = mg_tape_reverse_tangents(tape, residuals, along, adjoints, over, poll)
+            status = mg_tape_reverse_tangents(tape, run.numbers, run.tangents, adjoints, over, poll)
         else:
             with nogil:
-                status = mg_tape_reverse_tangents(tape, residuals, along, adjoints, over, poll)
+                status = mg_tape_reverse_tangents(tape, run.numbers, run.tangents, adjoints, over,
+                                                  poll)
         if status != MG_OK:
-            memset(adjoints, 0, tape.slot_count * sizeof(double))
-            memset(over, 0, tape.slot_count * sizeof(double))
+            memset(adjoints, 0, tape.place_count * sizeof(double))
+            memset(over, 0, tape.place_count * sizeof(double))
             return NULL
         self.cleared(adjoints)
-        return over + tape.first_input
+        return over
 
-    # --- whole runs; run.slots holds the arguments ---
+    # --- whole runs; run.numbers holds the arguments ---
 
-    cdef void read_outputs(self, const double *slots, double *room) noexcept:
+    cdef void read_outputs(self, const double *numbers, const uint32_t *outputs,
+                           double *room) noexcept:
         cdef uint32_t i
         for i in range(self.tape.program.output_count):
-            room[i] = slots[self.tape.outputs[i]]
+            room[i] = numbers[outputs[i]]
 
-    cdef object result_of(self, const double *slots):
-        """The outputs as floats and arrays."""
-        if self.is_scalar:
-            return slots[self.tape.outputs[0]]
+    cdef object result_of(self, const double *numbers, const uint32_t *outputs):
+        """The outputs as floats and arrays, given where they are."""
         cdef double *room = NULL
+        if self.is_scalar:
+            return numbers[outputs[0]]
         try:
-            self.read_outputs(slots, _doubles(&room, self.tape.program.output_count, False))
+            _doubles(&room, self.tape.program.output_count, False)
+            self.read_outputs(numbers, outputs, room)
             return _with_numbers(self.outputs, room, 0)
         finally:
             mg_memory_free(room)
 
     cdef object call(self, mg_block *call):
         """What eager code would give; `call`, which it takes over, has its inputs."""
-        cdef run_memory *run = NULL
         cdef list outputs
-        cdef double *slots
+        cdef double *numbers = mg_call_inputs(call)
         try:
-            run = self.take()
-            slots = run.slots
-            memcpy(slots + self.tape.first_input, mg_call_inputs(call),
-                   self.argument_count * sizeof(double))
-            self.forward(slots, mg_call_residuals(call))
-            self.read_outputs(slots, mg_call_outputs(call))
+            mg_tape_prepare(self.tape, numbers)
+            self.forward(numbers, mg_call_residuals(call))
         except BaseException:
             mg_value_call_abandon(call)
             raise
-        finally:
-            if run != NULL:
-                self.give(run)
+        self.read_outputs(numbers, self.tape.outputs, mg_call_outputs(call))
         outputs = mg_value_call_end(call)
         if self.any_plain:
             outputs = [mg_node_of(output).data if plain else output
@@ -399,7 +400,7 @@ cdef Tape _new_tape(Tape like, tuple captured):
     made.plain, made.any_plain = like.plain, like.any_plain
     made.argument_count = like.argument_count
     made.name, made.stats, made.notes = like.name, like.stats, like.notes
-    made.is_scalar = like.is_scalar
+    made.is_scalar, made.grouped = like.is_scalar, like.grouped
     made.captured = captured
     return made
 
@@ -408,8 +409,10 @@ cdef Tape _new_tape(Tape like, tuple captured):
 
 def pass_table():
     """The passes as a list of pairs, name and meaning, in the order in which they run."""
-    return [(mg_pass_table[i].name.decode(), mg_pass_table[i].meaning.decode())
-            for i in range(MG_PASS_COUNT)]
+    return [*((mg_pass_table[i].name.decode(), mg_pass_table[i].meaning.decode())
+              for i in range(MG_PASS_COUNT)),
+            # Not from program to program, but the order of the tape's steps.
+            ("group", "runs ops with the same code one after the other")]
 
 
 def is_recording():
@@ -520,7 +523,8 @@ cdef Tape _finish(mg_lowered *lowered, Py_ssize_t argument_count, passes, double
         mg_program_free(written)
     _check_lowering(status)
     optimised = _seconds()
-    _check_lowering(mg_tape_new(program, &made.tape))
+    made.grouped = wanted >> MG_PASS_COUNT & 1
+    _check_lowering(mg_tape_new(program, made.grouped, &made.tape))
     made.argument_count = argument_count
     made.stats = {
         "operations_recorded": before,
@@ -528,6 +532,7 @@ cdef Tape _finish(mg_lowered *lowered, Py_ssize_t argument_count, passes, double
         "inputs": argument_count,
         "captured": len(made.captured),
         "outputs": made.tape.program.output_count,
+        "runs": made.tape.run_count,
         "slots": made.tape.slot_count,
         "bytes": mg_tape_bytes(made.tape),
         "run_bytes": mg_tape_run_bytes(made.tape),

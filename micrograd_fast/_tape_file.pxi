@@ -33,7 +33,7 @@ def program_bytes(Tape tape):
         mg_memory_free(content)
 
 
-def tape_from_bytes(bytes content, Py_ssize_t argument_count, tuple captured):
+def tape_from_bytes(bytes content, Py_ssize_t argument_count, tuple captured, bint grouped):
     """An unfinished Tape with the program in `content`. TapeError for what is none, or not one of
     as many inputs."""
     cdef mg_program *program = NULL
@@ -48,7 +48,8 @@ def tape_from_bytes(bytes content, Py_ssize_t argument_count, tuple captured):
     if program.input_count != <size_t>argument_count + <size_t>len(captured):
         mg_program_free(program)
         raise TapeError("a program has other inputs than its arguments and captured Values")
-    _check_lowering(mg_tape_new(program, &made.tape))
+    made.grouped = grouped
+    _check_lowering(mg_tape_new(program, grouped, &made.tape))
     made.captured = captured
     made.argument_count = argument_count
     made.stats = {
@@ -57,6 +58,7 @@ def tape_from_bytes(bytes content, Py_ssize_t argument_count, tuple captured):
         "inputs": argument_count,
         "captured": len(captured),
         "outputs": made.tape.program.output_count,
+        "runs": made.tape.run_count,
         "slots": made.tape.slot_count,
         "bytes": mg_tape_bytes(made.tape),
         "run_bytes": mg_tape_run_bytes(made.tape),

@@ -51,6 +51,7 @@ def to_bytes(name: str, tapes: list[_core.Tape]) -> bytes:
                 "keywords": None if tape.keywords is None else _core.structure_spec(tape.keywords),
                 "outputs": _core.structure_spec(tape.outputs),
                 "plain": [bool(plain) for plain in tape.plain],
+                "grouped": bool(tape.grouped),
                 "parameters": list(tape.notes["parameters"]),
                 "captured": [places[leaf] for leaf in tape.captured],
                 "size": len(program),
@@ -143,7 +144,12 @@ def _tape(name: str, entry: dict[str, Any], program: bytes, captured: list[Value
         lambda example, static: _core.describe(example, "the result"),
     )
     plain = _items(entry, "plain", bool)
-    tape = _core.tape_from_bytes(program, len(leaves), tuple(captured[place] for place in places))
+    tape = _core.tape_from_bytes(
+        program,
+        len(leaves),
+        tuple(captured[place] for place in places),
+        _item(entry, "grouped", bool),
+    )
     if not len(plain) == len(outputs) == tape.stats["outputs"]:
         raise TapeError("a program has other outputs than its result")
     notes = {"parameters": _parameters(entry), "numbers": [0.0] * len(leaves)}

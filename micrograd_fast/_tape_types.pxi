@@ -40,34 +40,32 @@ cdef extern from "passes.h":
     mg_status mg_passes_run(const mg_program *program, uint32_t wanted, mg_program **result)
 
 cdef extern from "tape.h":
-    ctypedef struct mg_step:
-        uint32_t op
     ctypedef struct mg_tape:
         uint32_t holders
         mg_program *program
-        uint32_t slot_count, step_count, first_input
+        uint32_t step_count, run_count, place_count, slot_count, first_result
         size_t residual_count
-        mg_step *steps
         uint32_t *outputs
+        uint32_t *slot_outputs
     ctypedef struct mg_failure:
-        uint32_t step
+        uint32_t op
         double a, b
-    mg_status mg_tape_new(mg_program *program, mg_tape **result)
+    mg_status mg_tape_new(mg_program *program, bint grouped, mg_tape **result)
     void mg_tape_drop(mg_tape *tape)
     size_t mg_tape_bytes(const mg_tape *tape)
     size_t mg_tape_run_bytes(const mg_tape *tape)
-    void mg_tape_prepare(const mg_tape *tape, double *slots)
-    mg_status mg_tape_forward(const mg_tape *tape, double *slots, double *residuals,
+    size_t mg_tape_room(const mg_tape *tape)
+    void mg_tape_prepare(const mg_tape *tape, double *v)
+    mg_status mg_tape_values(const mg_tape *tape, double *v, int (*poll)() noexcept nogil,
+                             mg_failure *failure) nogil
+    mg_status mg_tape_forward(const mg_tape *tape, double *v, double *residuals,
                               int (*poll)() noexcept nogil, mg_failure *failure) nogil
-    mg_status mg_tape_reverse(const mg_tape *tape, const double *residuals, double *adjoints,
-                              int (*poll)() noexcept nogil) nogil
-    mg_status mg_tape_tangents(const mg_tape *tape, const double *residuals, double *tangents,
-                               int (*poll)() noexcept nogil) nogil
-    mg_status mg_tape_forward_tangents(const mg_tape *tape, double *slots, double *tangents,
-                                       double *residuals, double *residual_tangents,
-                                       int (*poll)() noexcept nogil, mg_failure *failure) nogil
-    mg_status mg_tape_reverse_tangents(const mg_tape *tape, const double *residuals,
-                                       const double *residual_tangents, double *adjoints,
+    mg_status mg_tape_reverse(const mg_tape *tape, const double *v, const double *residuals,
+                              double *adjoints, int (*poll)() noexcept nogil) nogil
+    mg_status mg_tape_tangents(const mg_tape *tape, const double *v, const double *residuals,
+                               double *tangents, int (*poll)() noexcept nogil) nogil
+    mg_status mg_tape_reverse_tangents(const mg_tape *tape, double *v,
+                                       const double *tangents, double *adjoints,
                                        double *adjoint_tangents,
                                        int (*poll)() noexcept nogil) nogil
 

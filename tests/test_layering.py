@@ -24,7 +24,7 @@ CSRC_LAYERS = [
     ("ops", "ops_evaluate", "ops_math", "ops_nary", "ops_second"),
     ("program", "program_bytes"),
     ("chain", "pass_*", "passes", "rewrite"),
-    ("tape", "replay", "replay_*"),
+    ("schedule", "tape", "replay", "replay_*"),
     ("arena", "node"),
     ("nary", "net", "net_sweep", "optim", "sweep"),
     ("graph", "lower", "order", "release"),

@@ -11,7 +11,7 @@
 typedef struct {
     mg_tape *tape;
     mg_node **captured;
-    double *slots, *residuals, *adjoints, *tangents, *residual_tangents, *adjoint_tangents;
+    double *numbers, *residuals, *adjoints, *tangents, *adjoint_tangents;
     mg_failure failure;
 } machine;
 
@@ -22,6 +22,9 @@ static double *zeros(size_t count) {
     }
     return numbers;
 }
+
+/* Whether tapes are in the order of mg_schedule. */
+static int grouped = 1;
 
 static mg_status machine_begin(machine *m, const mg_recorded *recorded) {
     mg_lowered lowered;
@@ -34,23 +37,22 @@ static mg_status machine_begin(machine *m, const mg_recorded *recorded) {
     }
     CHECK_STATUS(mg_program_verify(lowered.program, &why), MG_OK);
     m->captured = lowered.captured;
-    status = mg_tape_new(lowered.program, &m->tape);
+    status = mg_tape_new(lowered.program, grouped, &m->tape);
     if (status != MG_OK) {
         mg_memory_free(m->captured);
         return status;
     }
     const mg_tape *tape = m->tape;
-    m->slots = zeros(tape->slot_count);
+    m->numbers = zeros(mg_tape_room(tape));
     m->residuals = zeros(tape->residual_count);
-    m->adjoints = zeros(tape->slot_count);
-    m->tangents = zeros(tape->slot_count);
-    m->residual_tangents = zeros(tape->residual_count);
-    m->adjoint_tangents = zeros(tape->slot_count);
-    if (m->slots != NULL) {
-        mg_tape_prepare(tape, m->slots);
+    m->adjoints = zeros(tape->place_count);
+    m->tangents = zeros(tape->place_count);
+    m->adjoint_tangents = zeros(tape->place_count);
+    if (m->numbers != NULL) {
+        mg_tape_prepare(tape, m->numbers);
     }
-    return m->slots != NULL && m->residuals != NULL && m->adjoints != NULL && m->tangents != NULL &&
-                   m->residual_tangents != NULL && m->adjoint_tangents != NULL
+    return m->numbers != NULL && m->residuals != NULL && m->adjoints != NULL &&
+                   m->tangents != NULL && m->adjoint_tangents != NULL
                ? MG_OK
                : MG_NO_MEMORY;
 }
@@ -60,24 +62,25 @@ static void machine_end(machine *m) {
         mg_tape_drop(m->tape);
         mg_memory_free(m->captured);
     }
-    mg_memory_free(m->slots);
+    mg_memory_free(m->numbers);
     mg_memory_free(m->residuals);
     mg_memory_free(m->adjoints);
     mg_memory_free(m->tangents);
-    mg_memory_free(m->residual_tangents);
     mg_memory_free(m->adjoint_tangents);
 }
 
-static double *input(const machine *m, double *array, uint32_t index) {
-    return &array[m->tape->first_input + index];
+/* After a run for values alone, and after one for derivatives. */
+static double value(const machine *m, uint32_t output) {
+    return m->numbers[m->tape->slot_outputs[output]];
 }
 
-static double output(const machine *m, uint32_t index) { return m->slots[m->tape->outputs[index]]; }
+static double output(const machine *m, uint32_t index) {
+    return m->numbers[m->tape->outputs[index]];
+}
 
 /* What reverse leaves behind must be zero, or the next run starts wrong. */
 static void check_clean(const machine *m, const double *adjoints) {
-    for (uint32_t i = m->tape->first_input + m->tape->program->input_count; i < m->tape->scratch;
-         i++) {
+    for (uint32_t i = m->tape->first_result; i < m->tape->place_count; i++) {
         if (!CHECK_SAME(adjoints[i], 0.0)) {
             return;
         }
@@ -104,18 +107,18 @@ static void check_against_graph(size_t leaves, size_t interior, int exact) {
     }
     CHECK_COUNT(m.tape->program->input_count, leaves);
     for (uint32_t i = 0; i < leaves; i++) {
-        *input(&m, m.slots, i) = inputs[i]->data;
+        m.numbers[i] = inputs[i]->data;
     }
-    CHECK_STATUS(mg_tape_forward(m.tape, m.slots, NULL, NULL, &m.failure), MG_OK);
-    CHECK_SAME(output(&m, 0), graph.nodes[root]->data);
-    CHECK_STATUS(mg_tape_forward(m.tape, m.slots, m.residuals, NULL, &m.failure), MG_OK);
+    CHECK_STATUS(mg_tape_values(m.tape, m.numbers, NULL, &m.failure), MG_OK);
+    CHECK_SAME(value(&m, 0), graph.nodes[root]->data);
+    CHECK_STATUS(mg_tape_forward(m.tape, m.numbers, m.residuals, NULL, &m.failure), MG_OK);
     CHECK_SAME(output(&m, 0), graph.nodes[root]->data);
     m.adjoints[m.tape->outputs[0]] = 1.0;
-    CHECK_STATUS(mg_tape_reverse(m.tape, m.residuals, m.adjoints, NULL), MG_OK);
+    CHECK_STATUS(mg_tape_reverse(m.tape, m.numbers, m.residuals, m.adjoints, NULL), MG_OK);
     check_clean(&m, m.adjoints);
     double along = 0.0, scale = 1.0;
     for (uint32_t i = 0; i < leaves; i++) {
-        const double gradient = *input(&m, m.adjoints, i);
+        const double gradient = m.adjoints[i];
         const flow expected = flows[index_of(inputs[i])];
         if (exact) {
             CHECK_SAME(gradient + 0.0, expected.gradient + 0.0);
@@ -123,12 +126,12 @@ static void check_against_graph(size_t leaves, size_t interior, int exact) {
             CHECK(fabs(gradient - expected.gradient) <= 1e-12 * (1e-300 + expected.magnitude));
         }
         double tangent = random_between(-1.0, 1.0);
-        *input(&m, m.tangents, i) = tangent;
+        m.tangents[i] = tangent;
         along += tangent * gradient;
         scale += fabs(tangent) * expected.magnitude;
     }
     /* The tangent of the output is the same sum, worked out in the other direction. */
-    CHECK_STATUS(mg_tape_tangents(m.tape, m.residuals, m.tangents, NULL), MG_OK);
+    CHECK_STATUS(mg_tape_tangents(m.tape, m.numbers, m.residuals, m.tangents, NULL), MG_OK);
     CHECK(fabs(m.tangents[m.tape->outputs[0]] - along) <= 1e-11 * scale);
     machine_end(&m);
     mg_memory_free(inputs);
@@ -139,9 +142,11 @@ static void check_against_graph(size_t leaves, size_t interior, int exact) {
 static void random_graphs_replay_to_the_last_bit(void) {
     for (int i = 0; i < 300; i++) {
         heap_begin();
+        grouped = i % 3 != 0;
         check_against_graph(1 + random_below(20), 1 + random_below(200), i % 2);
         heap_end();
     }
+    grouped = 1;
 }
 
 static void a_large_graph_replays(void) {
@@ -164,11 +169,11 @@ static void nodes_older_than_the_floor_are_captured(void) {
         CHECK_COUNT(m.tape->program->input_count, 3);
         CHECK_COUNT(m.tape->step_count, 3);
         CHECK(m.captured[0] == w && m.captured[1] == made); /* the oldest first */
-        *input(&m, m.slots, 0) = 7.0;
-        *input(&m, m.slots, 1) = 1.0;
-        *input(&m, m.slots, 2) = 10.0;
-        CHECK_STATUS(mg_tape_forward(m.tape, m.slots, NULL, NULL, &m.failure), MG_OK);
-        CHECK_SAME(output(&m, 0), (7.0 * 10.0 + 1.0) * 5.0);
+        m.numbers[0] = 7.0;
+        m.numbers[1] = 1.0;
+        m.numbers[2] = 10.0;
+        CHECK_STATUS(mg_tape_values(m.tape, m.numbers, NULL, &m.failure), MG_OK);
+        CHECK_SAME(value(&m, 0), (7.0 * 10.0 + 1.0) * 5.0);
     }
     machine_end(&m);
     DROP(c, b, a, constant, floor, x, made, w);
@@ -184,9 +189,9 @@ static void without_a_floor_leaves_are_captured(void) {
     if (CHECK_STATUS(machine_begin(&m, &recorded), MG_OK)) {
         CHECK_COUNT(m.tape->program->input_count, 2);
         CHECK(m.captured[0] == w);
-        *input(&m, m.slots, 0) = 7.0;
-        *input(&m, m.slots, 1) = 10.0;
-        CHECK_STATUS(mg_tape_forward(m.tape, m.slots, m.residuals, NULL, &m.failure), MG_OK);
+        m.numbers[0] = 7.0;
+        m.numbers[1] = 10.0;
+        CHECK_STATUS(mg_tape_forward(m.tape, m.numbers, m.residuals, NULL, &m.failure), MG_OK);
         CHECK_SAME(output(&m, 0), 74.0);
         CHECK_SAME(output(&m, 1), 7.0);
         CHECK_SAME(output(&m, 2), 10.0);
@@ -194,9 +199,9 @@ static void without_a_floor_leaves_are_captured(void) {
         for (uint32_t k = 0; k < 4; k++) {
             m.adjoints[m.tape->outputs[k]] += 1.0;
         }
-        CHECK_STATUS(mg_tape_reverse(m.tape, m.residuals, m.adjoints, NULL), MG_OK);
-        CHECK_SAME(*input(&m, m.adjoints, 0), 21.0);
-        CHECK_SAME(*input(&m, m.adjoints, 1), 15.0);
+        CHECK_STATUS(mg_tape_reverse(m.tape, m.numbers, m.residuals, m.adjoints, NULL), MG_OK);
+        CHECK_SAME(m.adjoints[0], 21.0);
+        CHECK_SAME(m.adjoints[1], 15.0);
         check_clean(&m, m.adjoints);
     }
     machine_end(&m);
@@ -255,20 +260,49 @@ static void a_pole_stops_the_run(void) {
         .inputs = inputs, .input_count = 2, .outputs = outputs, .output_count = 3};
     machine m;
     if (CHECK_STATUS(machine_begin(&m, &recorded), MG_OK)) {
-        *input(&m, m.slots, 1) = 1.0;
-        *input(&m, m.slots, 0) = 0.0;
-        CHECK_STATUS(mg_tape_forward(m.tape, m.slots, NULL, NULL, &m.failure), MG_ZERO_DIVISION);
-        CHECK_COUNT(m.tape->steps[m.failure.step].op, MG_OP_div);
+        m.numbers[1] = 1.0;
+        m.numbers[0] = 0.0;
+        CHECK_STATUS(mg_tape_values(m.tape, m.numbers, NULL, &m.failure), MG_ZERO_DIVISION);
+        CHECK_COUNT(m.tape->program->code[m.failure.op].op, MG_OP_div);
         CHECK_SAME(m.failure.b, 0.0);
-        *input(&m, m.slots, 0) = -1.0;
-        CHECK_STATUS(mg_tape_forward(m.tape, m.slots, m.residuals, NULL, &m.failure), MG_DOMAIN);
-        CHECK_COUNT(m.tape->steps[m.failure.step].op, MG_OP_log);
+        m.numbers[0] = -1.0;
+        CHECK_STATUS(mg_tape_forward(m.tape, m.numbers, m.residuals, NULL, &m.failure), MG_DOMAIN);
+        CHECK_COUNT(m.tape->program->code[m.failure.op].op, MG_OP_log);
         CHECK_SAME(m.failure.a, -1.0);
-        *input(&m, m.slots, 0) = 2.0;
-        CHECK_STATUS(mg_tape_forward(m.tape, m.slots, m.residuals, NULL, &m.failure), MG_OK);
+        m.numbers[0] = 2.0;
+        CHECK_STATUS(mg_tape_forward(m.tape, m.numbers, m.residuals, NULL, &m.failure), MG_OK);
     }
     machine_end(&m);
     DROP(logarithm, top, b, a, x);
+    heap_end();
+}
+
+/* Eager code would stop at the first op of the program that raises, whatever comes first in the
+   tape: here all logarithms do, and the squares of them. */
+static void the_first_op_that_raises_is_named(void) {
+    heap_begin();
+    mg_node *x = leaf(2.0), *y = leaf(3.0), *first = unary(MG_OP_log, y), *top = hold(first);
+    for (int i = 0; i < 10; i++) {
+        mg_node *quotient = binary(MG_OP_div, top, x), *logarithm = unary(MG_OP_log, x);
+        top = then(top, binary(MG_OP_add, quotient, logarithm));
+        DROP(logarithm, quotient);
+    }
+    mg_node *inputs[] = {x, y};
+    mg_recorded recorded = {.inputs = inputs, .input_count = 2, .outputs = &top, .output_count = 1};
+    machine m;
+    if (CHECK_STATUS(machine_begin(&m, &recorded), MG_OK)) {
+        CHECK(m.tape->run_count < m.tape->step_count); /* not in the order of the program */
+        m.numbers[0] = 0.0;
+        m.numbers[1] = 1.0;
+        CHECK_STATUS(mg_tape_values(m.tape, m.numbers, NULL, &m.failure), MG_ZERO_DIVISION);
+        CHECK_COUNT(m.failure.op, 1);
+        m.numbers[1] = -1.0;
+        CHECK_STATUS(mg_tape_forward(m.tape, m.numbers, m.residuals, NULL, &m.failure), MG_DOMAIN);
+        CHECK_COUNT(m.failure.op, 0);
+        CHECK_SAME(m.failure.a, -1.0);
+    }
+    machine_end(&m);
+    DROP(top, first, y, x);
     heap_end();
 }
 
@@ -283,11 +317,13 @@ static void a_long_run_asks_whether_to_stop(void) {
     mg_recorded recorded = {.inputs = &x, .input_count = 1, .outputs = &top, .output_count = 1};
     machine m;
     if (CHECK_STATUS(machine_begin(&m, &recorded), MG_OK)) {
-        CHECK_COUNT(m.tape->slot_count, 3); /* nothing, the input, and the result of the moment */
-        CHECK_STATUS(mg_tape_forward(m.tape, m.slots, NULL, stop, &m.failure), MG_INTERRUPTED);
-        CHECK_STATUS(mg_tape_forward(m.tape, m.slots, m.residuals, NULL, &m.failure), MG_OK);
-        CHECK_STATUS(mg_tape_reverse(m.tape, m.residuals, m.adjoints, stop), MG_INTERRUPTED);
-        CHECK_STATUS(mg_tape_tangents(m.tape, m.residuals, m.tangents, stop), MG_INTERRUPTED);
+        CHECK_COUNT(m.tape->slot_count, 2); /* the input, and the result of the moment */
+        CHECK_STATUS(mg_tape_values(m.tape, m.numbers, stop, &m.failure), MG_INTERRUPTED);
+        CHECK_STATUS(mg_tape_forward(m.tape, m.numbers, m.residuals, NULL, &m.failure), MG_OK);
+        CHECK_STATUS(mg_tape_reverse(m.tape, m.numbers, m.residuals, m.adjoints, stop),
+                     MG_INTERRUPTED);
+        CHECK_STATUS(mg_tape_tangents(m.tape, m.numbers, m.residuals, m.tangents, stop),
+                     MG_INTERRUPTED);
     }
     machine_end(&m);
     DROP(top, x);
@@ -326,13 +362,13 @@ static void every_allocation_may_fail(void) { RUN_EACH_FAILURE(lower_and_run); }
 static void gradient_at(machine *m, uint32_t count, const double *at, const double *direction,
                         double step, double *gradient) {
     for (uint32_t i = 0; i < count; i++) {
-        *input(m, m->slots, i) = at[i] + step * direction[i];
+        m->numbers[i] = at[i] + step * direction[i];
     }
-    CHECK_STATUS(mg_tape_forward(m->tape, m->slots, m->residuals, NULL, &m->failure), MG_OK);
-    memset(m->adjoints, 0, m->tape->slot_count * sizeof(double));
+    CHECK_STATUS(mg_tape_forward(m->tape, m->numbers, m->residuals, NULL, &m->failure), MG_OK);
+    memset(m->adjoints, 0, m->tape->place_count * sizeof(double));
     m->adjoints[m->tape->outputs[0]] = 1.0;
-    CHECK_STATUS(mg_tape_reverse(m->tape, m->residuals, m->adjoints, NULL), MG_OK);
-    memcpy(gradient, input(m, m->adjoints, 0), count * sizeof(double));
+    CHECK_STATUS(mg_tape_reverse(m->tape, m->numbers, m->residuals, m->adjoints, NULL), MG_OK);
+    memcpy(gradient, m->adjoints, count * sizeof(double));
 }
 
 /* One op of two inputs: its Hessian along a direction, against differences of its gradient. */
@@ -347,21 +383,20 @@ static void check_second(const mg_recorded *recorded, const double *at) {
     gradient_at(&m, count, at, direction, h, above);
     gradient_at(&m, count, at, direction, -h, below);
     for (uint32_t i = 0; i < count; i++) {
-        *input(&m, m.slots, i) = at[i];
-        *input(&m, m.tangents, i) = direction[i];
+        m.numbers[i] = at[i];
+        m.tangents[i] = direction[i];
     }
-    CHECK_STATUS(mg_tape_forward_tangents(m.tape, m.slots, m.tangents, m.residuals,
-                                          m.residual_tangents, NULL, &m.failure),
-                 MG_OK);
-    memset(m.adjoints, 0, m.tape->slot_count * sizeof(double));
+    CHECK_STATUS(mg_tape_forward(m.tape, m.numbers, m.residuals, NULL, &m.failure), MG_OK);
+    CHECK_STATUS(mg_tape_tangents(m.tape, m.numbers, m.residuals, m.tangents, NULL), MG_OK);
+    memset(m.adjoints, 0, m.tape->place_count * sizeof(double));
     m.adjoints[m.tape->outputs[0]] = 1.0;
-    CHECK_STATUS(mg_tape_reverse_tangents(m.tape, m.residuals, m.residual_tangents, m.adjoints,
+    CHECK_STATUS(mg_tape_reverse_tangents(m.tape, m.numbers, m.tangents, m.adjoints,
                                           m.adjoint_tangents, NULL),
                  MG_OK);
     check_clean(&m, m.adjoints);
     check_clean(&m, m.adjoint_tangents);
     for (uint32_t i = 0; i < count; i++) {
-        CHECK_NEAR(*input(&m, m.adjoint_tangents, i), (above[i] - below[i]) / (2 * h), 1e-6);
+        CHECK_NEAR(m.adjoint_tangents[i], (above[i] - below[i]) / (2 * h), 1e-6);
     }
     machine_end(&m);
 }
@@ -407,6 +442,7 @@ int main(void) {
     RUN(an_interior_input_cuts_the_graph);
     RUN(nodes_with_rules_of_their_own_are_refused);
     RUN(a_pole_stops_the_run);
+    RUN(the_first_op_that_raises_is_named);
     RUN(a_long_run_asks_whether_to_stop);
     RUN(every_allocation_may_fail);
     RUN(second_partials_are_those_of_the_first);
