@@ -131,6 +131,27 @@ static inline void nary_cross_entropy_partials(double *x, size_t n, double c, do
     x[target] = -others;
 }
 
+/* Both at once, with the same bits: the exponentials are worked out once. */
+static inline double nary_logsumexp_and_partials(double *x, size_t n, double c) {
+    const size_t place = nary_largest(x, n);
+    const double largest = x[place];
+    double others = 0.0, total = 0.0;
+    if (!isfinite(largest)) {
+        const double r = nary_logsumexp(x, n, c);
+        nary_logsumexp_partials(x, n, c, r);
+        return r;
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] = exp(x[i] - largest);
+        total += x[i];
+        others += i != place ? x[i] : 0.0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] /= total;
+    }
+    return largest + log1p(others);
+}
+
 /* mean((p - t)^2): n = 2m numbers, the m of p and the m of t. */
 static inline double nary_mse_loss(const double *x, size_t n, double c) {
     size_t m = n / 2;

@@ -8,14 +8,27 @@
 
 /* --- forward --- */
 
+/* nary_dot of two rows; both are read in order. */
+ALWAYS_INLINE double dot_of_rows(const double *w, const double *x, double r, uint32_t m) {
+    for (uint32_t k = 0; k < m; k++) {
+        r += w[k] * x[k];
+    }
+    return r;
+}
+
 /* One NARY step; `op` and `keep` are known when it is compiled. 0 for a take of an index that is
    none. Those that leave no partials read their operands where they are. */
-ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operands, uint32_t count,
+ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operands, mg_step step,
                            double *v, int keep, double *restrict *residuals, double *result) {
+    const uint32_t count = mg_step_count(step);
     double r;
     if (op == MG_OP_dot) {
         const uint32_t m = count / 2;
         r = count % 2 != 0 ? v[operands[count - 1]] : 0.0;
+        if ((step.b & MG_ROWS) != 0) {
+            *result = dot_of_rows(v + operands[0], v + operands[m], r, m);
+            return 1;
+        }
         for (uint32_t k = 0; k < m; k++) {
             r += v[operands[k]] * v[operands[m + k]];
         }
@@ -36,11 +49,15 @@ ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operan
         for (uint32_t k = 0; k < count; k++) {
             x[k] = v[operands[k]];
         }
-        r = mg_nary_table[op].forward(x, count, c);
-        if (keep) {
-            mg_nary_table[op].partials(x, count, c, r);
-            *residuals += count;
+        if (op == MG_OP_logsumexp && keep) {
+            r = nary_logsumexp_and_partials(x, count, c);
+        } else {
+            r = mg_nary_table[op].forward(x, count, c);
+            if (keep) {
+                mg_nary_table[op].partials(x, count, c, r);
+            }
         }
+        *residuals += keep ? count : 0;
     }
     *result = r;
     return 1;
@@ -56,7 +73,7 @@ static mg_status first_failure(const mg_tape *tape, uint32_t s, double *v, int p
     for (; s < tape->step_count; s++) {
         const mg_instruction *op = &tape->program->code[tape->ops[s]];
         const uint32_t a = places ? tape->steps[s].a : tape->slot_steps[s].a;
-        const uint32_t b = places ? tape->steps[s].b : tape->slot_steps[s].b;
+        const uint32_t b = places ? mg_step_count(tape->steps[s]) : tape->slot_steps[s].b;
         const uint32_t *operands = (places ? tape->wide : tape->slot_wide) + a;
         double pair[2], c = 0.0, r = NAN;
         const double *numbers = pair;
@@ -108,15 +125,27 @@ mg_status mg_tape_forward(const mg_tape *tape, double *numbers, double *residual
 
 /* --- reverse --- */
 
-ALWAYS_INLINE const double *reverse_nary(mg_op op, const uint32_t *operands, uint32_t count,
-                                         double g, const double *v, const double *d,
-                                         double *adjoints) {
+/* y += g * x; the two are apart. */
+ALWAYS_INLINE void add_scaled(double *restrict y, double g, const double *restrict x, uint32_t m) {
+    for (uint32_t k = 0; k < m; k++) {
+        y[k] += x[k] * g;
+    }
+}
+
+ALWAYS_INLINE const double *reverse_nary(mg_op op, const uint32_t *operands, mg_step step, double g,
+                                         const double *v, const double *d, double *adjoints) {
+    const uint32_t count = mg_step_count(step);
     if (op == MG_OP_dot) {
         const uint32_t m = count / 2;
-        for (uint32_t k = 0; k < m; k++) {
-            const uint32_t w = operands[k], x = operands[m + k];
-            adjoints[w] += v[x] * g;
-            adjoints[x] += v[w] * g;
+        if ((step.b & MG_ROWS) != 0) {
+            add_scaled(adjoints + operands[0], g, v + operands[m], m);
+            add_scaled(adjoints + operands[m], g, v + operands[0], m);
+        } else {
+            for (uint32_t k = 0; k < m; k++) {
+                const uint32_t w = operands[k], x = operands[m + k];
+                adjoints[w] += v[x] * g;
+                adjoints[x] += v[w] * g;
+            }
         }
         if (count % 2 != 0) {
             adjoints[operands[count - 1]] += g;
@@ -224,14 +253,14 @@ mg_status mg_tape_reverse(const mg_tape *tape, const double *numbers, const doub
             }                                                                                 \
         }                                                                                     \
         break;
-#define NARY(name, ...)                                                                       \
-    case MG_OP_##name:                                                                        \
-        while (step != first) {                                                               \
-            const double g = take_adjoint(--adjoint);                                         \
-            step--;                                                                           \
-            result--;                                                                         \
-            d = reverse_nary(MG_OP_##name, tape->wide + step->a, step->b, g, v, d, adjoints); \
-        }                                                                                     \
+#define NARY(name, ...)                                                                     \
+    case MG_OP_##name:                                                                      \
+        while (step != first) {                                                             \
+            const double g = take_adjoint(--adjoint);                                       \
+            step--;                                                                         \
+            result--;                                                                       \
+            d = reverse_nary(MG_OP_##name, tape->wide + step->a, *step, g, v, d, adjoints); \
+        }                                                                                   \
         break;
 #include "ops.def"
         default:

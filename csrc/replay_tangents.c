@@ -87,12 +87,12 @@ mg_status mg_tape_tangents(const mg_tape *tape, const double *numbers, const dou
             *tangent++ = t;                                                  \
         }                                                                    \
         break;
-#define NARY(name, ...)                                                                     \
-    case MG_OP_##name:                                                                      \
-        for (; step != end; step++, result++) {                                             \
-            *tangent++ =                                                                    \
-                nary_tangent(MG_OP_##name, tape->wide + step->a, step->b, v, &d, tangents); \
-        }                                                                                   \
+#define NARY(name, ...)                                                                            \
+    case MG_OP_##name:                                                                             \
+        for (; step != end; step++, result++) {                                                    \
+            *tangent++ = nary_tangent(MG_OP_##name, tape->wide + step->a, mg_step_count(*step), v, \
+                                      &d, tangents);                                               \
+        }                                                                                          \
         break;
 #include "ops.def"
         default:
@@ -164,7 +164,7 @@ static void reverse_step(const mg_tape *tape, mg_op op, uint32_t step_number, do
     const mg_step step = tape->steps[step_number];
     const double r = v[tape->first_result + step_number];
     if (mg_op_is_wide(op)) {
-        const uint32_t *operands = tape->wide + step.a, count = step.b;
+        const uint32_t *operands = tape->wide + step.a, count = mg_step_count(step);
         double *x = v + mg_tape_scratch(tape), *t = x + count, *p = t + count, *s = p + count;
         for (uint32_t k = 0; k < count; k++) {
             x[k] = v[operands[k]];

@@ -13,7 +13,7 @@
 #include "program.h"
 
 /* Ops of a window. */
-#define MG_WINDOW 4096
+#define MG_WINDOW 2048
 
 /* Writes the numbers of the program's ops to `order`, in the order in which they run: op_count
    many. MG_OK or MG_NO_MEMORY. */

@@ -86,6 +86,28 @@ static inline void retire(assignment *at, mg_ref ref, uint32_t s) {
     }
 }
 
+/* Rows shorter than this are not worth a loop of their own. */
+#define SHORTEST_ROW 4
+
+static int is_row(const uint32_t *places, uint32_t count) {
+    for (uint32_t k = 1; k < count; k++) {
+        if (places[k] != places[0] + k) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* MG_ROWS for a dot of such places, else 0. */
+static uint32_t rows_flag(const mg_instruction *op, const uint32_t *places) {
+    const uint32_t m = op->b / 2;
+    if (op->op != MG_OP_dot || m < SHORTEST_ROW) {
+        return 0;
+    }
+    const uint32_t w = places[0], x = places[m], apart = w < x ? x - w : w - x;
+    return apart >= m && is_row(places, m) && is_row(places + m, m) ? MG_ROWS : 0;
+}
+
 static void assign(mg_tape *tape, assignment *at) {
     const mg_program *program = tape->program;
     uint32_t next = tape->first_result;
@@ -98,12 +120,12 @@ static void assign(mg_tape *tape, assignment *at) {
         const mg_ref *operands = pair;
         const uint32_t count = mg_program_operands(program, from, pair, &operands);
         if (mg_op_is_wide(from->op)) {
-            *step = (mg_step){from->a, from->b};
             *slot_step = (mg_slot_step){.a = from->a, .b = from->b};
             for (uint32_t k = 0; k <= count; k++) { /* the parameter too */
                 tape->wide[from->a + k] = find(tape, at->place, operands[k]);
                 tape->slot_wide[from->a + k] = find(tape, at->slot, operands[k]);
             }
+            *step = (mg_step){from->a, from->b | rows_flag(from, tape->wide + from->a)};
             tape->widest = count > tape->widest ? count : tape->widest;
         } else {
             const mg_ref last = operands[count - 1];

@@ -18,10 +18,15 @@
 #include "program.h"
 
 /* The operands of a step, as places. Of a wide one, `a` is where the places of its operands begin
-   in `wide`, with that of its parameter behind them, and b their count. */
+   in `wide`, with that of its parameter behind them, and b their count (mg_step_count), to which a
+   dot adds MG_ROWS if it is of two rows: each a stretch of places, the two apart. */
 typedef struct {
     uint32_t a, b;
 } mg_step;
+
+#define MG_ROWS ((uint32_t)1 << 31)
+
+static inline uint32_t mg_step_count(mg_step step) { return step.b & ~MG_ROWS; }
 
 /* The same as slots, and the slot of the result. */
 typedef struct {
