@@ -190,6 +190,7 @@ class Function(_core.FunctionCore):
         arguments               the structure, as text
         operations_recorded     as the function wrote them
         operations              after the passes
+        runs                    stretches of equal operations, each replayed by one loop
         inputs, captured, outputs, slots
                                 how many numbers a run reads, gives and needs room for
         bytes, run_bytes        of the program, and of one run with gradient
