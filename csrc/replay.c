@@ -165,6 +165,16 @@ ALWAYS_INLINE const double *reverse_nary(mg_op op, const uint32_t *operands, mg_
     return d;
 }
 
+/* A zero partial of a TERNARY op is a choice not taken: nothing flows, not even inf * 0. */
+ALWAYS_INLINE void reverse_choice(const uint32_t *operands, const double *d, double g,
+                                  double *adjoints) {
+    for (int k = 0; k < 3; k++) {
+        if (d[k] != 0.0) {
+            adjoints[operands[k]] += d[k] * g;
+        }
+    }
+}
+
 /* The result's adjoint, which gives way to the zero that the next run must find. */
 ALWAYS_INLINE double take_adjoint(double *adjoint) {
     const double g = *adjoint;
@@ -173,6 +183,17 @@ ALWAYS_INLINE double take_adjoint(double *adjoint) {
 }
 
 #define PARTIAL(name, da) (mg_leaves_partials(MG_OP_##name) ? *--d : (da))
+
+/* The steps of a run, the last first: g and r are a step's adjoint and result. */
+#define STEPS_DOWN(code, ...)                                        \
+    case MG_OP_##code:                                               \
+        while (step != first) {                                      \
+            const double g = take_adjoint(--adjoint), r = *--result; \
+            step--;                                                  \
+            (void)r;                                                 \
+            __VA_ARGS__                                              \
+        }                                                            \
+        break;
 
 mg_status mg_tape_reverse(const mg_tape *tape, const double *numbers, const double *residuals,
                           double *restrict adjoints, int (*poll)(void)) {
@@ -187,81 +208,22 @@ mg_status mg_tape_reverse(const mg_tape *tape, const double *numbers, const doub
             return MG_INTERRUPTED;
         }
         switch ((mg_op)tape->runs[run].op) {
-#define UNARY(name, ...)                                                           \
-    case MG_OP_##name:                                                             \
-        while (step != first) {                                                    \
-            const double g = take_adjoint(--adjoint), r = *--result;               \
-            step--;                                                                \
-            (void)r;                                                               \
-            adjoints[step->a] += PARTIAL(name, mg_##name##_da(v[step->a], r)) * g; \
-        }                                                                          \
-        break;
-#define PARAMETRIC(name, ...)                                                                  \
-    case MG_OP_##name:                                                                         \
-        while (step != first) {                                                                \
-            const double g = take_adjoint(--adjoint), r = *--result;                           \
-            step--;                                                                            \
-            (void)r;                                                                           \
-            adjoints[step->a] += PARTIAL(name, mg_##name##_da(v[step->a], v[step->b], r)) * g; \
-        }                                                                                      \
-        break;
-#define BINARY(name, ...)                                                                      \
-    case MG_OP_##name:                                                                         \
-        while (step != first) {                                                                \
-            const double g = take_adjoint(--adjoint), r = *--result;                           \
-            step--;                                                                            \
-            (void)r;                                                                           \
-            const double q = PARTIAL(name, mg_##name##_db(v[step->a], v[step->b], r));         \
-            const double p = PARTIAL(name, mg_##name##_da(v[step->a], v[step->b], r));         \
-            adjoints[step->a] += p * g;                                                        \
-            adjoints[step->b] += q * g;                                                        \
-        }                                                                                      \
-        break;                                                                                 \
-    case MG_OP_##name##_vc:                                                                    \
-        while (step != first) {                                                                \
-            const double g = take_adjoint(--adjoint), r = *--result;                           \
-            step--;                                                                            \
-            (void)r;                                                                           \
-            adjoints[step->a] += PARTIAL(name, mg_##name##_da(v[step->a], v[step->b], r)) * g; \
-        }                                                                                      \
-        break;                                                                                 \
-    case MG_OP_##name##_cv:                                                                    \
-        while (step != first) {                                                                \
-            const double g = take_adjoint(--adjoint), r = *--result;                           \
-            step--;                                                                            \
-            (void)r;                                                                           \
-            adjoints[step->b] += PARTIAL(name, mg_##name##_db(v[step->a], v[step->b], r)) * g; \
-        }                                                                                      \
-        break;
-/* A zero partial here is a choice not taken: nothing flows, not even inf * 0. */
-#define TERNARY(name, ...)                                                                    \
-    case MG_OP_##name:                                                                        \
-        while (step != first) {                                                               \
-            const double g = take_adjoint(--adjoint), r = *--result;                          \
-            const uint32_t *operands = tape->wide + (--step)->a;                              \
-            double own[3];                                                                    \
-            const double *partials = own;                                                     \
-            if (mg_leaves_partials(MG_OP_##name)) {                                           \
-                partials = d -= 3;                                                            \
-            } else {                                                                          \
-                mg_##name##_partials(v[operands[0]], v[operands[1]], v[operands[2]], r, own); \
-            }                                                                                 \
-            for (int k = 0; k < 3; k++) {                                                     \
-                if (partials[k] != 0.0) {                                                     \
-                    adjoints[operands[k]] += partials[k] * g;                                 \
-                }                                                                             \
-            }                                                                                 \
-        }                                                                                     \
-        break;
-#define NARY(name, ...)                                                                     \
-    case MG_OP_##name:                                                                      \
-        while (step != first) {                                                             \
-            const double g = take_adjoint(--adjoint);                                       \
-            step--;                                                                         \
-            result--;                                                                       \
-            d = reverse_nary(MG_OP_##name, tape->wide + step->a, *step, g, v, d, adjoints); \
-        }                                                                                   \
-        break;
+#define UNARY(name, ...) \
+    STEPS_DOWN(name, adjoints[step->a] += PARTIAL(name, mg_##name##_da(v[step->a], r)) * g;)
+#define TWO_OPERANDS(name, d) PARTIAL(name, mg_##name##_##d(v[step->a], v[step->b], r))
+#define PARAMETRIC(name, ...) STEPS_DOWN(name, adjoints[step->a] += TWO_OPERANDS(name, da) * g;)
+#define BINARY(name, ...)                                                                    \
+    STEPS_DOWN(name, const double q = TWO_OPERANDS(name, db);                                \
+               adjoints[step->a] += TWO_OPERANDS(name, da) * g; adjoints[step->b] += q * g;) \
+    STEPS_DOWN(name##_vc, adjoints[step->a] += TWO_OPERANDS(name, da) * g;)                  \
+    STEPS_DOWN(name##_cv, adjoints[step->b] += TWO_OPERANDS(name, db) * g;)
+#define TERNARY(name, ...)                                                                  \
+    STEPS_DOWN(name, const uint32_t *operands = tape->wide + step->a; double d3[3];         \
+               mg_##name##_partials(v[operands[0]], v[operands[1]], v[operands[2]], r, d3); \
+               reverse_choice(operands, d3, g, adjoints);)
+#define NARY(name, ...) \
+    STEPS_DOWN(name,    \
+               d = reverse_nary(MG_OP_##name, tape->wide + step->a, *step, g, v, d, adjoints);)
 #include "ops.def"
         default:
             break;

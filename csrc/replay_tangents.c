@@ -70,22 +70,17 @@ mg_status mg_tape_tangents(const mg_tape *tape, const double *numbers, const dou
         ONE_OPERAND(name##_vc, name, a, da)                                                  \
         ONE_OPERAND(name##_cv, name, b, db)
 /* A zero partial is a choice not taken. */
-#define TERNARY(name, ...)                                                   \
-    case MG_OP_##name:                                                       \
-        for (; step != end; step++, result++) {                              \
-            const uint32_t *o = tape->wide + step->a;                        \
-            double p[3], t = 0.0;                                            \
-            if (mg_leaves_partials(MG_OP_##name)) {                          \
-                memcpy(p, d, sizeof p);                                      \
-                d += 3;                                                      \
-            } else {                                                         \
-                mg_##name##_partials(v[o[0]], v[o[1]], v[o[2]], *result, p); \
-            }                                                                \
-            for (int k = 0; k < 3; k++) {                                    \
-                t += p[k] != 0.0 ? p[k] * tangents[o[k]] : 0.0;              \
-            }                                                                \
-            *tangent++ = t;                                                  \
-        }                                                                    \
+#define TERNARY(name, ...)                                               \
+    case MG_OP_##name:                                                   \
+        for (; step != end; step++, result++) {                          \
+            const uint32_t *o = tape->wide + step->a;                    \
+            double p[3], t = 0.0;                                        \
+            mg_##name##_partials(v[o[0]], v[o[1]], v[o[2]], *result, p); \
+            for (int k = 0; k < 3; k++) {                                \
+                t += p[k] != 0.0 ? p[k] * tangents[o[k]] : 0.0;          \
+            }                                                            \
+            *tangent++ = t;                                              \
+        }                                                                \
         break;
 #define NARY(name, ...)                                                                            \
     case MG_OP_##name:                                                                             \

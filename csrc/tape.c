@@ -254,13 +254,12 @@ void mg_tape_drop(mg_tape *tape) {
 }
 
 uint32_t mg_step_residuals(uint32_t op, uint32_t count) {
-    const mg_op_info *info = &mg_op_table[op];
-    if (!mg_leaves_partials((mg_op)info->row)) {
+    if (!mg_leaves_partials((mg_op)mg_op_table[op].row)) {
         return 0;
     }
     switch (mg_op_shapes[op]) {
     case MG_SHAPE_BLOCK:
-        return info->arity == MG_ANY_ARITY ? count : info->arity;
+        return mg_op_table[op].arity == MG_ANY_ARITY ? count : 0;
     case MG_SHAPE_VV:
         return 2;
     default:

@@ -59,7 +59,7 @@ typedef struct {
 } mg_tape;
 
 /* Whether running forward for derivatives leaves the partials of this row as residuals. Those of
-   the others are numbers that are there, or a comparison away. */
+   the others, and of all TERNARY ones, are numbers that are there, or a comparison away. */
 static inline int mg_leaves_partials(mg_op row) {
     switch (row) {
     case MG_OP_add:
@@ -77,7 +77,6 @@ static inline int mg_leaves_partials(mg_op row) {
     case MG_OP_less_equal:
     case MG_OP_greater:
     case MG_OP_greater_equal:
-    case MG_OP_where:
     case MG_OP_dot:
     case MG_OP_sum:
     case MG_OP_take:
