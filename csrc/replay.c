@@ -49,15 +49,16 @@ ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operan
         for (uint32_t k = 0; k < count; k++) {
             x[k] = v[operands[k]];
         }
-        if (op == MG_OP_logsumexp && keep) {
+        if (!keep) {
+            r = mg_nary_table[op].forward(x, count, c);
+        } else if (op == MG_OP_logsumexp) {
             r = nary_logsumexp_and_partials(x, count, c);
+            *residuals += count;
         } else {
             r = mg_nary_table[op].forward(x, count, c);
-            if (keep) {
-                mg_nary_table[op].partials(x, count, c, r);
-            }
+            mg_nary_table[op].partials(x, count, c, r);
+            *residuals += count;
         }
-        *residuals += keep ? count : 0;
     }
     *result = r;
     return 1;
