@@ -20,6 +20,8 @@
 #include <malloc.h>
 #endif
 
+#define HUGE_PAGE_BYTES ((uintptr_t)1 << 21)
+
 static uint64_t fail_countdown;
 static uint64_t outstanding;
 
@@ -29,6 +31,20 @@ uint64_t mg_memory_outstanding(void) { return outstanding; }
 
 static int refuse(void) { return fail_countdown != 0 && --fail_countdown == 0; }
 
+/* Large blocks on huge pages, as far as they cover any: the first touch of a million numbers then
+   takes 4 faults instead of 2,000. */
+static void prefer_huge_pages(void *block, size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+    const uintptr_t begin = ((uintptr_t)block + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
+    const uintptr_t end = ((uintptr_t)block + bytes) & ~(HUGE_PAGE_BYTES - 1);
+    if (begin < end) {
+        madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    }
+#else
+    (void)block, (void)bytes;
+#endif
+}
+
 void *mg_memory_alloc(size_t count, size_t size) { return mg_memory_resize(NULL, count, size); }
 
 void *mg_memory_resize(void *block, size_t count, size_t size) {
@@ -37,6 +53,9 @@ void *mg_memory_resize(void *block, size_t count, size_t size) {
     }
     size_t bytes = count * size;
     void *resized = realloc(block, bytes != 0 ? bytes : 1);
+    if (bytes >= HUGE_PAGE_BYTES && resized != NULL) {
+        prefer_huge_pages(resized, bytes);
+    }
     if (resized != NULL && block == NULL) {
         outstanding++;
     }
@@ -55,7 +74,7 @@ void mg_memory_free(void *block) {
    building, sweeping and freeing it is up to twice as fast. A page that is given back returns its
    memory at once (its part of the huge page is split off); a chunk without pages in use goes
    altogether. */
-#define CHUNK_BYTES ((size_t)1 << 21)
+#define CHUNK_BYTES HUGE_PAGE_BYTES
 #define CHUNK_PAGES (CHUNK_BYTES / MG_PAGE_BYTES)
 
 _Static_assert(CHUNK_PAGES == 32, "one bit of free_pages for each page of a chunk");
