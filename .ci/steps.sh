@@ -1,6 +1,6 @@
 # What CI does, step by step. Sourced by .ci/run; pool.sh runs each step in a subshell with errexit on.
 
-# The programs that pip cannot bring, from the distribution. A step that misses one says so itself.
+# What pip cannot bring, from the distribution. A step that misses something says so itself.
 step_system() {
     local program missing=()
     for program in gcc make clang valgrind dot; do
@@ -13,18 +13,32 @@ step_system() {
             esac
         fi
     done
-    if (( ${#missing[@]} == 0 )); then
-        echo "nothing to install"
-    elif [[ $(id -u) != 0 ]]; then
-        echo "not root, so not installing: ${missing[*]}"
-    elif ! command -v apt-get >/dev/null; then
-        echo "no apt-get, so not installing: ${missing[*]}"
-    else
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" ||
-            echo "apt-get could not install: ${missing[*]}"
+    install_packages "${missing[@]}"
+    # Only now is it known which clang there is.
+    if command -v clang >/dev/null && ! clang_links_fuzz_targets; then
+        install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     fi
     python3 -c 'import sys; assert sys.version_info >= (3, 10), "python3 is older than 3.10"'
+}
+
+install_packages() {
+    if (( $# == 0 )); then
+        echo "nothing to install"
+    elif [[ $(id -u) != 0 ]]; then
+        echo "not root, so not installing: $*"
+    elif ! command -v apt-get >/dev/null; then
+        echo "no apt-get, so not installing: $*"
+    else
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" ||
+            echo "apt-get could not install: $*"
+    fi
+}
+
+# libFuzzer and the sanitizers are a package of their own, which Debian's clang only recommends.
+clang_links_fuzz_targets() {
+    echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=fuzzer,address,undefined -x c - -o "$work/empty-target" 2>/dev/null
 }
 
 # One environment with everything but the package itself.
@@ -65,6 +79,7 @@ step_c_tests() {
 # A minute in CI; elsewhere long enough to see that it works.
 step_fuzz() {
     command -v clang >/dev/null || skip "clang is not installed"
+    clang_links_fuzz_targets || skip "clang's runtime is not installed (Debian: libclang-rt-*-dev)"
     local seconds=5
     if [[ ${CI:-} == true ]]; then
         seconds=60
