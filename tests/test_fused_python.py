@@ -303,13 +303,18 @@ def test_rows_of_other_kinds_than_doubles():
 
 
 def test_a_row_of_doubles_is_copied():
-    row = np.array([1.0, 2.0])
+    memory = bytearray(np.array([1.0, 2.0]).tobytes())
+    row = np.frombuffer(memory)
     w = [Value(3.0), Value(4.0)]
     product = dot(w, row)
     row[:] = 100.0
     product.backward()
     assert [v.grad for v in w] == [1.0, 2.0]
-    row.resize(5)  # nobody holds its memory any more
+    # While the row is there its memory cannot move; once the row is gone nobody else holds it.
+    with pytest.raises(BufferError):
+        memory.clear()
+    del row
+    memory.clear()
 
 
 def test_a_subclass_of_an_array_is_asked_for_its_items():
