@@ -243,15 +243,6 @@ def test_many_short_sweeps_can_be_interrupted():
 
 def every_failure(work, check, limit=400):
     """Runs `work` with its 1st, 2nd, ... allocation failing until one run needs no more."""
-    gc.collect()
-    gc.freeze()  # what is there already need not be looked at again and again
-    try:
-        return failures_until_success(work, check, limit)
-    finally:
-        gc.unfreeze()
-
-
-def failures_until_success(work, check, limit):
     failed = 0
     for nth in range(1, limit):
         gc.collect()

@@ -1,6 +1,5 @@
 """``python -m micrograd_fast demo``: its pictures, its numbers, and what it says when it cannot."""
 
-import functools
 import itertools
 import os
 import re
@@ -57,9 +56,13 @@ def check_pictures(directory):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """The speed comparison on fewer points, for tests that are not about it."""
-    compare = functools.partial(_demo_speed.compare, points=6)
-    monkeypatch.setattr(_demo_speed, "compare", compare)
+    """The speed comparison on fewer points and only once, for tests that are not about it."""
+    compare = _demo_speed.compare
+
+    def compare_once(seed, repetitions, collector):
+        return compare(seed, 1, collector, points=6)
+
+    monkeypatch.setattr(_demo_speed, "compare", compare_once)
 
 
 @pytest.fixture
@@ -84,17 +87,25 @@ def environment(**changes):
 # The whole command.
 
 
-def test_the_command_trains_draws_and_sums_up(tmp_path):
-    out = tmp_path / "new" / "pictures"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """What the command printed, and where its pictures are."""
+    directory = tmp_path_factory.mktemp("demo")
+    out = directory / "new" / "pictures"
     done = subprocess.run(
         [*COMMAND, "--epochs", "2", "--out", out, "--seed", "7"],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
+        cwd=directory,
         env=environment(PATH="", DISPLAY=""),
     )
     assert done.returncode == 0, done.stderr
+    return done, out
+
+
+def test_the_command_trains_draws_and_sums_up(finished):
+    done, out = finished
     check_pictures(out)
     said = done.stdout
     losses = [float(loss) for loss in re.findall(r"^step +\d+  loss ([\d.]+)$", said, re.MULTILINE)]
@@ -130,10 +141,9 @@ def test_the_same_seed_gives_the_same_run(tmp_path, capsys):
     assert pictures[0] == pictures[1]
 
 
-@pytest.mark.usefixtures("quick")
-def test_the_seed_graph_shows_every_value_of_the_seed(tmp_path):
-    assert main(["demo", "--epochs", "1", "--out", str(tmp_path)]) == 0
-    svg = ElementTree.parse(tmp_path / "seed_graph.svg")
+def test_the_seed_graph_shows_every_value_of_the_seed(finished):
+    _, out = finished
+    svg = ElementTree.parse(out / "seed_graph.svg")
     texts = {text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")}
     assert {"x1", "x2", "w1", "w2", "b", "x1*w1", "x2*w2", "x1*w1 + x2*w2", "n", "o"} <= texts
     assert {"data 0.7071", "grad -1.5000", "tanh", "+", "*"} <= texts
