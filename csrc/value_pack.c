@@ -12,6 +12,7 @@ typedef struct {
     int regular;
     int known; /* dimensions met so far */
     int whole; /* no more dimensions can come: a first end of the nest was met */
+    int boxes; /* arrays without dimensions around the present place: these add no depth */
     Py_ssize_t path[MG_MAX_DIMS];
 } gathering;
 
@@ -172,10 +173,14 @@ static int visit_array(gathering *walk, PyObject *array, int depth) {
         PyErr_Format(PyExc_TypeError, "%s must be a Value, not '%.200s' of type code '%.50s'",
                      place(walk, depth, text), Py_TYPE(array)->tp_name,
                      view.format != NULL ? view.format : "B");
-    } else if (Py_EnterRecursiveCall(" while gathering params") == 0) {
-        /* An array without dimensions can contain itself without getting deeper. */
+    } else if (view.ndim == 0 && walk->boxes == MG_MAX_DIMS) {
+        /* It may contain itself. Python's own limit is no help: 3.13's allows more frames of
+           this size than the stack has room for. */
+        PyErr_Format(PyExc_ValueError, "params are nested more than %d deep", MG_MAX_DIMS);
+    } else {
+        walk->boxes += view.ndim == 0;
         failed = visit_axis(walk, &view, 0, view.buf, depth);
-        Py_LeaveRecursiveCall();
+        walk->boxes -= view.ndim == 0;
     }
     PyBuffer_Release(&view);
     return failed;

@@ -151,6 +151,13 @@ def test_what_is_no_nest_of_values(use, nest, message):
         use(nest())
 
 
+def boxed(thing):
+    """An array without dimensions around it."""
+    box = np.empty((), dtype=object)
+    box[()] = thing
+    return box
+
+
 def test_depth():
     deep = v(1.0)
     for _ in range(32):
@@ -165,9 +172,14 @@ def test_depth():
         data_of(endless)
     array = np.empty((), dtype=object)
     array[()] = array
-    with pytest.raises(RecursionError):
+    with pytest.raises(ValueError, match="nested more than 32 deep"):
         data_of(array)
-    array[()] = None
+    array[()] = v(3.0)
+    for _ in range(31):
+        array = boxed(array)
+    assert data_of([array, array]).tolist() == [3.0, 3.0]
+    with pytest.raises(ValueError, match="nested more than 32 deep"):
+        data_of([boxed(array)])
 
 
 def test_an_exception_of_an_iterator_comes_out():
