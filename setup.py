@@ -34,7 +34,8 @@ def flags():
         compile_flags += [f"-fsanitize={switch('SANITIZE')}", "-g"]
         link_flags.append(f"-fsanitize={switch('SANITIZE')}")
     if switch("COVERAGE"):
-        compile_flags += ["--coverage", "-O0"]
+        # Threads count, too: without atomic counters gcov would find negative ones.
+        compile_flags += ["--coverage", "-O0", "-fprofile-update=atomic"]
         link_flags.append("--coverage")
     return {"extra_compile_args": compile_flags, "extra_link_args": link_flags}
 
