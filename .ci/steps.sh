@@ -137,12 +137,15 @@ step_readme_test() {
     report_pytest
 }
 
-# The benchmarks are for one Python, and know nothing of coverage; the README's run has tested them.
+# What the README's run, which leaves nothing out, has seen once for all. The benchmarks are for one
+# Python and know nothing of coverage. A thousand of the ten thousand random programs are enough to see
+# that another interpreter, compiler or numpy does the same.
 without_bench=--ignore=tests/test_bench.py
+fewer_programs=MICROGRAD_FAST_TEST_BATCHES=2
 
 # The same command, where `python3` is another version.
 step_python() {
-    local version=$1 shims=$work/python$1-shims
+    local version=$1 shims=$work/python$1-shims options="$without_bench --durations=5"
     mkdir "$shims"
     # A script, not a link: a link would hide from that Python where its library is.
     printf '#!/bin/sh\nexec "%s" "$@"\n' "$(find_python "$version")" >"$shims/python3"
@@ -154,13 +157,18 @@ step_python() {
             grep -oE 'numpy>=[0-9.]+' pyproject.toml | sed 's/>=/==/' >"$shims/constraints"
             export PIP_CONSTRAINT=$shims/constraints
             ;;
+        3.12) # The suite with the core's assertions on. What the demo and the examples ask of Python
+            # is seen on the versions at both ends and on the README's.
+            export MICROGRAD_FAST_DEBUG=1
+            options+=" --ignore=tests/test_demo.py --ignore=tests/test_examples.py"
+            ;;
         3.13) # The suite on what the other compiler makes of the sources.
             if command -v clang >/dev/null; then
                 export CC=clang
             fi
             ;;
     esac
-    export PYTEST_ADDOPTS="$without_bench --durations=5" PATH=$shims:$PATH
+    export PYTEST_ADDOPTS=$options PATH=$shims:$PATH "$fewer_programs"
     run_readme_command test
     report_pytest
     rm -rf .venv
@@ -173,7 +181,9 @@ step_coverage() {
     MICROGRAD_FAST_COVERAGE=1 build_in_place
     # Tests start new processes in other directories; those must find this build too.
     export PYTHONPATH=$PWD
-    timeout --foreground 1200 "$tools/coverage" run -m pytest "$without_bench" || failed=1
+    # The examples are no part of the package, so nothing that only they run is counted.
+    export "$fewer_programs" PYTEST_ADDOPTS="$without_bench --ignore=tests/test_examples.py"
+    timeout --foreground 1200 "$tools/coverage" run -m pytest || failed=1
     report_pytest
     make -s -C tests/c coverage
     "$tools/coverage" combine -q

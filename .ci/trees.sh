@@ -106,11 +106,12 @@ find_python() {
     done
 }
 
-# The versions to test besides that of python3, which the README's commands use.
+# The versions to test besides that of python3, which the README's commands use. Those at both ends
+# come first: their runs take longest.
 other_pythons() {
     local version default
     default=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    for version in 3.10 3.11 3.12 3.13; do
+    for version in 3.10 3.13 3.11 3.12; do
         if [[ $version != "$default" && -n $(find_python "$version") ]]; then
             echo "$version"
         fi

@@ -1,10 +1,12 @@
 """Random programs: the engine against the pure reference, and against properties of its own.
 
 A program is a list of instructions over earlier results, so that it can be run on any engine.
-Seeds are fixed: every run sees the same programs.
+Seeds are fixed: every run sees the same programs. The variable MICROGRAD_FAST_TEST_BATCHES sets how
+many batches of 500 programs are compared with the reference: 20 if it is not set.
 """
 
 import gc
+import os
 import random
 from dataclasses import dataclass, replace
 
@@ -29,6 +31,7 @@ POWERS = (2, 3, 2.0, 0.5, -1, 1, 0)
 # Where programs use the n-ary functions.
 NARY_SPANS = ((-20.0, 20.0), (-2.0, 2.0))
 ULP = 2.0**-52
+BATCHES = int(os.environ.get("MICROGRAD_FAST_TEST_BATCHES", "20"))
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def check(program):
     )
 
 
-@pytest.mark.parametrize("batch", range(20))
+@pytest.mark.parametrize("batch", range(BATCHES))
 def test_ten_thousand_programs(batch):
     for seed in range(500 * batch, 500 * (batch + 1)):
         program = generate(seed)
