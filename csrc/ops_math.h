@@ -176,17 +176,21 @@ static inline double math_less_share(double p, double q) {
 
 /* --- second partials --- */
 
+/* a * p for a first partial p that vanishes faster than a grows: at infinity too. */
+static inline double math_times_vanishing(double a, double p) { return p == 0.0 ? 0.0 : a * p; }
+
 static inline double math_pow_daa(double a, double b) {
     return b == 0.0 || b == 1.0 ? 0.0 : b * (b - 1.0) * pow(a, b - 2.0);
 }
 
-/* At a = 0 the limit for b > 1, where the power outweighs the logarithm. */
+/* Where the power vanishes it outweighs the logarithm, be that infinite: at a = 0 for b > 1. */
 static inline double math_pow_dab(double a, double b) {
-    return a == 0.0 && b > 1.0 ? 0.0 : pow(a, b - 1.0) * (1.0 + b * log(a));
+    double power = pow(a, b - 1.0);
+    return power == 0.0 && a >= 0.0 ? 0.0 : power * (1.0 + b * log(a));
 }
 
-static inline double math_pow_dbb(double a, double b, double r) {
-    return a == 0.0 && b > 0.0 ? 0.0 : r * log(a) * log(a);
+static inline double math_pow_dbb(double a, double r) {
+    return r == 0.0 && a >= 0.0 ? 0.0 : r * log(a) * log(a);
 }
 
 static inline double math_silu_daa(double a) {
@@ -194,12 +198,14 @@ static inline double math_silu_daa(double a) {
 }
 
 static inline double math_gelu_daa(double a) {
-    return isinf(a) ? 0.0 : MG_ONE_OVER_SQRT_TWO_PI * exp(-0.5 * a * a) * (2.0 - a * a);
+    /* From about 39 on the exponential is 0, and further on the square would be infinite. */
+    return fabs(a) > 40.0 ? 0.0 : MG_ONE_OVER_SQRT_TWO_PI * exp(-0.5 * a * a) * (2.0 - a * a);
 }
 
-/* p and q being first partials of hypot: at the origin 0, as they are there. */
+/* p and q being first partials of hypot: at the origin 0, as they are there. Of two small ones the
+   product may have vanished before a small r would have brought it back. */
 static inline double math_hypot_second(double p, double q, double r) {
-    return r == 0.0 ? 0.0 : p * q / r;
+    return r == 0.0 ? 0.0 : p * (q / r);
 }
 
 #endif
