@@ -320,31 +320,38 @@ static inline void nary_dot_tangents(const double *x, const double *t, size_t n,
     }
 }
 
-/* Of a softmax p: p (t - p.t). */
-static inline void nary_logsumexp_tangents(const double *x, const double *t, size_t n, double c,
-                                           double r, const double *d, double *dt) {
+/* Of a softmax p: p (t - p.t). With the t of the largest p subtracted from all, what is left of
+   that one after a confident answer does not cancel. `p` may be `dt`. */
+static inline void softmax_tangents(const double *p, const double *t, size_t n, double *dt) {
+    size_t largest = 0;
+    for (size_t i = 1; i < n; i++) {
+        largest = p[i] > p[largest] ? i : largest;
+    }
     double along = 0.0;
-    (void)x, (void)c, (void)r;
     for (size_t i = 0; i < n; i++) {
-        along += d[i] * t[i];
+        along += p[i] * (t[i] - t[largest]);
     }
     for (size_t i = 0; i < n; i++) {
-        dt[i] = d[i] * (t[i] - along);
+        dt[i] = p[i] * (t[i] - t[largest] - along);
     }
 }
 
-/* The same: only the term of class c has 1 subtracted from its p. */
+static inline void nary_logsumexp_tangents(const double *x, const double *t, size_t n, double c,
+                                           double r, const double *d, double *dt) {
+    (void)x, (void)c, (void)r;
+    softmax_tangents(d, t, n, dt);
+}
+
+/* The same: only the term of class c has 1 subtracted from its p, in which a small one is lost. */
 static inline void nary_cross_entropy_tangents(const double *x, const double *t, size_t n, double c,
                                                double r, const double *d, double *dt) {
-    size_t target = (size_t)c;
-    double along = t[target];
-    (void)x, (void)r;
+    (void)x, (void)d;
     for (size_t i = 0; i < n; i++) {
-        along += d[i] * t[i];
+        dt[i] = d[i];
     }
-    for (size_t i = 0; i < n; i++) {
-        dt[i] = (i == target ? 1.0 + d[i] : d[i]) * (t[i] - along);
-    }
+    /* r is minus the logarithm of that p. */
+    dt[(size_t)c] = exp(-r);
+    softmax_tangents(dt, t, n, dt);
 }
 
 static inline void nary_mse_loss_tangents(const double *x, const double *t, size_t n, double c,

@@ -166,3 +166,16 @@ def test_products_with_the_hessians_of_the_nary_rows(row):
                 assert abs(mpf(ours) - number) <= 1e-11 * largest + 1e-320, (numbers, direction)
             compared += 1
     assert compared >= 12
+
+
+@pytest.mark.parametrize("gap", [1.0, 30.0, 200.0])
+def test_confident_answers_keep_their_curvature(gap):
+    """p (1 - p) of a p that rounds to 1, and of one that is lost beside 1."""
+    q = math.exp(-gap) / (1.0 + math.exp(-gap)) ** 2
+    expected = pytest.approx(np.array([[q, -q], [-q, q]]), rel=1e-12, abs=0.0)
+    logsumexp, cross_entropy = function("logsumexp"), function("cross_entropy")
+    for x in (np.array([0.0, gap]), np.array([gap, 0.0])):
+        assert compile(lambda x: logsumexp(list(x))).hessian(x) == expected
+        for target in (0, 1):
+            f = compile(lambda x, target=target: cross_entropy(list(x), target))
+            assert f.hessian(x) == expected
