@@ -16,14 +16,17 @@ _Static_assert(sizeof(PyObject) == offsetof(mg_node, run) &&
 #if defined(__GNUC__)
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Of a variable that only this extension has: it is reached without a look into a table. */
+#define MG_HIDDEN __attribute__((visibility("hidden")))
 #else
 #define LIKELY(x) (x)
 #define UNLIKELY(x) (x)
+#define MG_HIDDEN
 #endif
 
 /* The process has one graph; the GIL guards it. */
-extern mg_graph mg_heap;
-extern PyTypeObject *mg_value_type;
+extern MG_HIDDEN mg_graph mg_heap;
+extern MG_HIDDEN PyTypeObject *mg_value_type;
 
 /* What _core.pyx lends to the C side. All are set before the type can be used. */
 typedef struct {
