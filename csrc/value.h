@@ -147,6 +147,19 @@ PyObject *mg_value_binary(mg_op op, double (*forward)(double, double), PyObject 
 /* --- value_nary.c: the n-ary functions --- */
 extern PyMethodDef mg_value_nary_functions[];
 
+/* --- value_no_grad.c --- */
+typedef struct mg_no_grad mg_no_grad;
+
+/* The blocks without graphs that are under way on any thread; nearly always NULL. */
+extern MG_HIDDEN mg_no_grad *mg_no_grads;
+
+/* Whether this thread is in one. */
+int mg_no_grad_here(void);
+
+static inline int mg_value_is_graphless(void) {
+    return UNLIKELY(mg_no_grads != NULL) && mg_no_grad_here();
+}
+
 /* --- inline: the hot path of making a node --- */
 
 /* Returns NULL with the exception if the op must raise for this result. Whether a row can raise at
@@ -172,9 +185,12 @@ static inline mg_node *mg_value_node(mg_op op, double data) {
     return node;
 }
 
-/* The result of an op on one node. The collector must know a node as soon as it knows an operand.
- */
+/* The result of an op on one node, and below on a node and a number and on two nodes. The collector
+   must know a node as soon as it knows an operand. */
 static inline PyObject *mg_value_v(mg_op op, mg_node *x, double data) {
+    if (mg_value_is_graphless()) {
+        return mg_object_of(mg_value_leaf(data));
+    }
     mg_node *node = mg_value_node(op, data);
     if (UNLIKELY(node == NULL)) {
         return NULL;
@@ -186,6 +202,9 @@ static inline PyObject *mg_value_v(mg_op op, mg_node *x, double data) {
 
 static inline PyObject *mg_value_vc(mg_op op, mg_node *x, double constant, uint8_t flags,
                                     double data) {
+    if (mg_value_is_graphless()) {
+        return mg_object_of(mg_value_leaf(data));
+    }
     mg_node *node = mg_value_node(op, data);
     if (UNLIKELY(node == NULL)) {
         return NULL;
@@ -198,6 +217,9 @@ static inline PyObject *mg_value_vc(mg_op op, mg_node *x, double constant, uint8
 }
 
 static inline PyObject *mg_value_vv(mg_op op, mg_node *x, mg_node *y, double data) {
+    if (mg_value_is_graphless()) {
+        return mg_object_of(mg_value_leaf(data));
+    }
     mg_node *node = mg_value_node(op, data);
     if (UNLIKELY(node == NULL)) {
         return NULL;

@@ -24,7 +24,7 @@ mg_block *mg_value_call_begin(mg_node *parameters);
 void mg_value_call_abandon(mg_block *call);
 
 /* The outputs, whose data the caller has put into mg_call_outputs(): a list with a Value for each,
-   also of one. Takes the block over. NULL with an exception. */
+   also of one; leaves where no graph is built. Takes the block over. NULL with an exception. */
 PyObject *mg_value_call_end(mg_block *call);
 
 /* Says that input `place` is `node`, and holds it. */

@@ -226,6 +226,11 @@ int mg_gather_argument(mg_gathering *all, const mg_argument *from) {
 }
 
 PyObject *mg_gather_node(mg_gathering *all, mg_op op, double r) {
+    if (mg_value_is_graphless()) {
+        mg_node *leaf = mg_value_leaf(r);
+        mg_gather_abandon(all);
+        return mg_object_of(leaf);
+    }
     mg_block *block = all->block;
     mg_node *node = mg_value_node(op, r);
     if (node == NULL) {

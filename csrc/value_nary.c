@@ -307,12 +307,16 @@ static PyObject *normalise(const mg_argument *values, int is_log) {
         mg_memory_free(block);
         return list;
     }
-    total = mg_gather_node(&all, MG_OP_logsumexp, nary_logsumexp(x, block->size, 0.0));
-    if (total == NULL) {
-        return NULL;
+    const double sum = nary_logsumexp(x, block->size, 0.0);
+    /* The elements are made from the block, which without a graph no node takes over. */
+    const int graphless = mg_value_is_graphless();
+    total =
+        graphless ? mg_object_of(mg_value_leaf(sum)) : mg_gather_node(&all, MG_OP_logsumexp, sum);
+    list = total != NULL ? normalised_list(&by, block, mg_node_of(total)) : NULL;
+    Py_XDECREF(total);
+    if (graphless) {
+        mg_gather_abandon(&all);
     }
-    list = normalised_list(&by, block, mg_node_of(total));
-    Py_DECREF(total);
     return list;
 }
 

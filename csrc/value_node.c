@@ -93,6 +93,9 @@ int mg_value_hold(mg_block *block) {
 }
 
 PyObject *mg_value_block_node(mg_op op, double data, mg_node *const *operands, uint32_t count) {
+    if (mg_value_is_graphless()) {
+        return mg_object_of(mg_value_leaf(data));
+    }
     mg_block *block = mg_value_block(count, 0);
     mg_node *node = block != NULL ? mg_value_node(op, data) : NULL;
     if (node == NULL) {

@@ -10,6 +10,7 @@
 
 from micrograd_fast import functional, nn, optim
 from micrograd_fast._install import install_as_micrograd, uninstall_as_micrograd
+from micrograd_fast._no_grad import no_grad
 from micrograd_fast._recording import RecordingError
 from micrograd_fast.arrays import data_of, grads_of, set_data, values
 from micrograd_fast.compile import Function, TapeError, compile, grad, load, value_and_grad
@@ -36,6 +37,7 @@ __all__ = [
     "install_as_micrograd",
     "load",
     "nn",
+    "no_grad",
     "optim",
     "plot_decision_boundary",
     "plot_loss",

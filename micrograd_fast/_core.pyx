@@ -557,6 +557,11 @@ def backward_depth_first(value):
     _check(mg_graph_backward_depth_first(&mg_heap, mg_node_of(value)))
 
 
+# --- computing without graphs ---
+
+include "_no_grad.pxi"
+
+
 # --- compiled functions ---
 
 include "_tape_types.pxi"

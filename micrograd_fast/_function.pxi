@@ -209,6 +209,8 @@ cdef class FunctionCore:
         cdef mg_block *call = NULL
         if mg_recordings != NULL and mg_recording_here() != NULL:
             return self._inline(args, kwargs)
+        if mg_no_grads != NULL and mg_no_grad_here():
+            return self.graphless(args, kwargs)
         if kwargs:
             args, kwargs = self._canonical(args, kwargs)
         if tape is None or not self.load_call(tape, args, kwargs, &call):
@@ -221,6 +223,20 @@ cdef class FunctionCore:
                     raise TypeError("the arguments have changed while they were read")
             self.remember(tape)
         return tape.call(call)
+
+    cdef object graphless(self, tuple args, dict kwargs):
+        """The outputs as leaves: a forward pass that keeps nothing."""
+        cdef run_memory *run = NULL
+        cdef Tape tape = self.open(args, kwargs, &run)
+        cdef uint32_t i
+        cdef list outputs = []
+        try:
+            tape.forward(run.slots, NULL)
+            for i in range(tape.tape.program.output_count):
+                outputs.append(tape.leaf_of(run.slots, i))
+        finally:
+            tape.give(run)
+        return tape.object_of(outputs)
 
     # --- plain numbers ---
 

@@ -57,8 +57,8 @@ _FROZEN = [
 ]
 
 
-def _message(what: str, place: str) -> str:
-    return f"{what}, which would freeze the number of this one call{place}\n{_WAYS_OUT}"
+def _message(what: str, place: str, ways_out: str = _WAYS_OUT) -> str:
+    return f"{what}, which would freeze the number of this one call{place}\n{ways_out}"
 
 
 def place_of(code: CodeType, line: int) -> str:
@@ -67,12 +67,12 @@ def place_of(code: CodeType, line: int) -> str:
     return f"\n  {code.co_filename}:{line}: {text or '(in ' + code.co_name + ')'}"
 
 
-def refusal(what: str) -> RecordingError:
+def refusal(what: str, ways_out: str = _WAYS_OUT) -> RecordingError:
     """The error for doing ``what``, at the line outside this package that does it."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OWN):
         frame = frame.f_back
-    return RecordingError(_message(what, place_of(frame.f_code, frame.f_lineno)))
+    return RecordingError(_message(what, place_of(frame.f_code, frame.f_lineno), ways_out))
 
 
 def _innermost(traceback: TracebackType | None) -> str:

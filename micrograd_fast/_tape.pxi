@@ -319,7 +319,20 @@ cdef class Tape:
         if self.any_plain:
             outputs = [mg_node_of(output).data if plain else output
                        for output, plain in zip(outputs, self.plain)]
+        return self.object_of(outputs)
+
+    cdef object object_of(self, list outputs):
+        """The outputs in the structure of the result."""
         return outputs[0] if self.is_scalar else _with_objects(self.outputs, outputs, 0)
+
+    cdef object leaf_of(self, const double *slots, uint32_t i):
+        """An output as a leaf, or as a float where the function gave one."""
+        cdef double number = slots[self.tape.outputs[i]]
+        if self.any_plain and self.plain[i]:
+            return number
+        leaf = <object><PyObject *>mg_value_leaf(number)
+        Py_DECREF(leaf)
+        return leaf
 
     cdef mg_block *call_begin(self) except NULL:
         if self.parameters is None:

@@ -105,6 +105,7 @@ cdef extern from "value_call.h":
 
 cdef extern from "value.h":
     bint mg_is_value(object candidate)
+    mg_node *mg_value_leaf(double data) except NULL
     int mg_value_number(object candidate, double *number) except -1
     object mg_value_raise(mg_status status, int op, double a, double b)
 

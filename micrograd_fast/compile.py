@@ -23,7 +23,7 @@ Which call when:
 
 ==========================  ======================================================================
 ``f(x)``                    a Value connected to Values among the arguments and to those captured,
-                            for ``loss.backward()`` in a training loop
+                            for ``loss.backward()`` in a training loop; within ``no_grad()`` a leaf
 ``f.value(x)``              the number alone, in floats and arrays: no gradient is prepared
 ``f.value_and_grad(x)``     the number and its gradient in the arguments, for optimizers
 ``f.jacobian``, ``f.vjp``   several results at once
@@ -258,10 +258,10 @@ class Function(_core.FunctionCore):
         leaves = [Value(number) for number in [*numbers, *(leaf.data for leaf in tape.captured)]]
         for leaf, name in zip(leaves, self._input_names(tape)):
             leaf.label = name
-        results = [
-            Value(result) if _is_plain(result) else result
-            for result in _listing.evaluate(tape, leaves)
-        ]
+        # A picture is of a graph, also within no_grad().
+        with _core.Recording():
+            evaluated = _listing.evaluate(tape, leaves)
+        results = [Value(result) if _is_plain(result) else result for result in evaluated]
         for result, name in zip(results, tape.outputs.names("result")):
             result.label = result.label or name
         root = results[0] if len(results) == 1 else Value(0.0, tuple(results), "results")

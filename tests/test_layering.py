@@ -39,7 +39,7 @@ PACKAGE_LAYERS = [
     ("engine",),
     ("functional",),
     ("_digraph", "_excerpt", "_layout", "draw"),
-    ("_listing", "_recording", "_tape_file", "compile"),
+    ("_listing", "_no_grad", "_recording", "_tape_file", "compile"),
     ("_archive", "_arguments", "_fused", "_layers", "_module", "nn"),
     ("arrays",),
     ("_optimizer", "_schedules", "optim"),

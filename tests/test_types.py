@@ -90,3 +90,19 @@ def test_networks() -> None:
     out: Value | list[Value] = model([1.0, Value(2.0)])
     assert len(parameters) == 13
     assert isinstance(out, Value)
+
+
+def test_no_grad() -> None:
+    @mg.no_grad()
+    def doubled(v: Value) -> Value:
+        return v * 2.0
+
+    @mg.no_grad
+    def tripled(v: Value, factor: float = 3.0) -> Value:
+        return v * factor
+
+    with mg.no_grad():
+        six: Value = Value(2.0) * 3.0
+    four: Value = doubled(Value(2.0))
+    nine: Value = tripled(Value(3.0), factor=3.0)
+    assert [v.data for v in (six, four, nine)] == [6.0, 4.0, 9.0]
