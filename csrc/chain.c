@@ -8,15 +8,20 @@
 /* How many terms of a piece may have been computed along its way. */
 #define WAITING_MOST 32
 
+/* From so many terms on a piece takes no more links. */
+#define TERMS_MOST ((uint64_t)1 << 18)
+
 static void read_once_more(uint8_t *flags) {
     *flags = (uint8_t)(*flags | (*flags & MG_READ) << 1 | MG_READ);
 }
 
-static void count_readers(mg_chains *at) {
+static mg_status count_readers(mg_chains *at) {
     const mg_program *from = at->rewrite.from;
     const size_t nowhere = mg_rewrite_places(&at->rewrite);
-    for (uint32_t i = 0; i < from->op_count; i++) {
+    mg_status status = MG_OK;
+    for (uint32_t i = 0; status == MG_OK && i < from->op_count; i++) {
         const mg_instruction *op = &from->code[i];
+        status = mg_rewrite_pass(&at->rewrite, op);
         if (mg_op_is_wide(op->op)) {
             for (uint32_t k = 0; k < op->b; k++) {
                 read_once_more(&at->flags[mg_rewrite_place(&at->rewrite, from->wide[op->a + k])]);
@@ -31,6 +36,7 @@ static void count_readers(mg_chains *at) {
     for (uint32_t i = 0; i < from->output_count; i++) {
         at->flags[mg_rewrite_place(&at->rewrite, from->outputs[i])] |= MG_READ | MG_READ_AGAIN;
     }
+    return status;
 }
 
 static int is_newer(mg_ref ref, mg_ref first) {
@@ -95,12 +101,13 @@ static void find_piece(mg_chains *at, uint32_t end) {
         links++;
         terms += count;
         waiting += count_waiting(at, i, first);
-        if (!mg_is_inner_link(flags) || waiting > WAITING_MOST) {
+        if (!mg_is_inner_link(flags) || waiting > WAITING_MOST || terms >= TERMS_MOST) {
             terms += (flags & MG_PRODUCT) != 0;
             break;
         }
         i = mg_ref_index(first);
     }
+    at->rewrite.passed += links;
     if (terms >= at->kind->least_terms && links >= at->kind->least_links) {
         at->flags[end] |= MG_FUSED;
         at->pieces++;
@@ -149,6 +156,7 @@ static mg_status write(mg_chains *at) {
     }
     for (uint32_t i = 0; status == MG_OK && i < from->op_count; i++) {
         const unsigned flags = at->flags[i];
+        status = mg_rewrite_pass(rewrite, &from->code[i]);
         if ((flags & MG_ABSORBED) == 0) {
             rewrite->refs[i] = (flags & MG_FUSED) != 0 ? kind->fuse(at, i)
                                                        : mg_rewrite_copy(rewrite, &from->code[i]);
@@ -157,25 +165,29 @@ static mg_status write(mg_chains *at) {
     return status;
 }
 
-mg_status mg_chains_fuse(const mg_program *program, const mg_chain_kind *kind,
+mg_status mg_chains_fuse(const mg_program *program, const mg_chain_kind *kind, int (*poll)(void),
                          mg_program **result) {
     mg_chains at = {.kind = kind};
-    mg_status status = mg_rewrite_begin(&at.rewrite, program);
+    mg_status status = mg_rewrite_begin(&at.rewrite, program, poll);
     if (status == MG_OK) {
         at.flags = mg_memory_alloc(mg_rewrite_places(&at.rewrite) + 1, 1);
         status = at.flags != NULL ? MG_OK : MG_NO_MEMORY;
     }
     if (status == MG_OK) {
         memset(at.flags, 0, mg_rewrite_places(&at.rewrite) + 1);
-        count_readers(&at);
-        for (uint32_t i = 0; i < program->op_count; i++) {
-            at.flags[i] = (uint8_t)(at.flags[i] | kind->classify(&at, i));
+        status = count_readers(&at);
+    }
+    for (uint32_t i = 0; status == MG_OK && i < program->op_count; i++) {
+        at.flags[i] = (uint8_t)(at.flags[i] | kind->classify(&at, i));
+        status = mg_rewrite_pass(&at.rewrite, &program->code[i]);
+    }
+    for (uint32_t i = program->op_count; status == MG_OK && i-- > 0;) {
+        if ((at.flags[i] & MG_LINK) != 0 && (at.flags[i] & MG_ABSORBED) == 0) {
+            find_piece(&at, i);
         }
-        for (uint32_t i = program->op_count; i-- > 0;) {
-            if ((at.flags[i] & MG_LINK) != 0 && (at.flags[i] & MG_ABSORBED) == 0) {
-                find_piece(&at, i);
-            }
-        }
+        status = mg_rewrite_pass(&at.rewrite, &program->code[i]);
+    }
+    if (status == MG_OK) {
         status = write(&at);
     }
     mg_memory_free(at.flags);

@@ -7,7 +7,8 @@
 
    Fusing makes operands wait: a loop that computes a term and adds it needs one term at a time, the
    fused op all of them at once. Therefore a chain is cut into pieces where too many terms would
-   wait that have been computed along its way. */
+   wait that have been computed along its way. Nor do pieces become so large that nobody could
+   interrupt what is done with one of them. */
 #ifndef MG_CHAIN_H
 #define MG_CHAIN_H
 
@@ -51,8 +52,10 @@ struct mg_chain_kind {
     mg_ref (*fuse)(mg_chains *at, uint32_t end);
 };
 
-/* Finds the chains of a kind and fuses them. MG_OK, MG_NO_MEMORY or MG_TOO_LARGE. */
-mg_status mg_chains_fuse(const mg_program *program, const mg_chain_kind *kind, mg_program **result);
+/* Finds the chains of a kind and fuses them. MG_OK, MG_NO_MEMORY, MG_INTERRUPTED or MG_TOO_LARGE.
+ */
+mg_status mg_chains_fuse(const mg_program *program, const mg_chain_kind *kind, int (*poll)(void),
+                         mg_program **result);
 
 static inline unsigned mg_chain_flags(const mg_chains *at, mg_ref ref) {
     return at->flags[mg_rewrite_place(&at->rewrite, ref)];

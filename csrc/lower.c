@@ -2,7 +2,12 @@
    interior node still to be written down) or the reference that it has become. The cells of the
    nodes of a page lie in an array at the page, made when the first of them is met; the cell of a
    foreign node is its run number, which the log does not need. Outside lowering no page has cells,
-   and the run of every foreign node is UNSEEN. */
+   and the run of every foreign node is UNSEEN.
+
+   While `poll` runs, others may come here. A second lowering then finds no cells either: it *parks*
+   those of the first, whose lists know them, until it ends. Nodes that have been met stay alive,
+   since the outputs hold them; and as `sweeping` is raised, their operands stay, but for one thing:
+   an inline constant may become a leaf, which nobody has met. */
 #include "lower.h"
 
 #include "nary.h"
@@ -14,24 +19,76 @@
 #define PENDING (UINT32_MAX - 1)
 #define CAPTURED (UINT32_MAX - 2)
 
+#if defined(__GNUC__)
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#else
+#define LIKELY(x) (x)
+#endif
+
 typedef struct {
     void *items;
     uint32_t count, room;
 } list;
 
+/* The cells of a page, and the cell of a foreign node. */
 typedef struct {
+    mg_page *page;
+    uint32_t *cells;
+} page_cells;
+
+typedef struct {
+    mg_node *node;
+    uint32_t cell; /* while it is parked */
+} foreign_cell;
+
+/* A constant that has been written down; ref 0 is that of no constant. Code uses few, again and
+   again. */
+typedef struct {
+    uint64_t bits;
+    mg_ref ref;
+} known;
+
+#define KNOWN_CONSTANTS 64
+
+_Static_assert(KNOWN_CONSTANTS == 1 << (64 - 58), "constant_ref takes that many bits of a hash");
+
+typedef struct lowering lowering;
+struct lowering {
     mg_arena *arena;
     const mg_recorded *recorded;
+    int (*poll)(void);
+    lowering *outer; /* parked */
+    uint32_t worked; /* operands since `poll` was called */
     mg_program *program;
-    list pages;    /* mg_page *: those with cells */
-    list foreign;  /* mg_node *: those with a cell that is set */
+    list pages;    /* page_cells */
+    list foreign;  /* foreign_cell: of those with a cell that is set */
     list interior; /* mg_node *: to be written down, newest first */
     list captured; /* mg_node * */
     list operands; /* mg_ref: room for a wide op */
     uint32_t pending;
     uint32_t newest; /* run of the newest pending node */
+    uint64_t wide;   /* how many of these writing the interior nodes down will take */
+    known constants[KNOWN_CONSTANTS];
     mg_node *culprit;
-} lowering;
+};
+
+/* The one under way; all others are parked. */
+static lowering *innermost;
+
+/* So many operands between two calls of `poll`: some milliseconds. */
+#define POLL_OPERANDS 32768
+/* What looking through a run costs besides, in operands. */
+#define PASSED_RUN 64
+
+/* Takes note of work, and asks whether to stop when it was enough. */
+static mg_status work(lowering *at, uint32_t operands) {
+    at->worked += operands;
+    if (at->worked < POLL_OPERANDS) {
+        return MG_OK;
+    }
+    at->worked = 0;
+    return at->poll != NULL && at->poll() ? MG_INTERRUPTED : MG_OK;
+}
 
 static mg_status reserve(list *of, uint32_t count, size_t size) {
     if (count <= of->room) {
@@ -76,33 +133,93 @@ static uint32_t *cell_of(mg_node *node) {
 /* The cell of any node; NULL when out of memory. */
 static uint32_t *meet(lowering *at, mg_node *node) {
     if (node->flags & MG_FOREIGN) {
-        if (node->run == UNSEEN && append(&at->foreign, node) != MG_OK) {
-            return NULL;
+        if (node->run == UNSEEN) {
+            if (reserve(&at->foreign, at->foreign.count + 1, sizeof(foreign_cell)) != MG_OK) {
+                return NULL;
+            }
+            ((foreign_cell *)at->foreign.items)[at->foreign.count++].node = node;
         }
         return &node->run;
     }
     mg_page *page = page_of(node);
     if (page->cells == NULL) {
+        if (reserve(&at->pages, at->pages.count + 1, sizeof(page_cells)) != MG_OK) {
+            return NULL;
+        }
         uint32_t *cells = mg_memory_alloc(MG_PAGE_SLOTS, sizeof(uint32_t));
-        if (cells == NULL || append(&at->pages, page) != MG_OK) {
-            mg_memory_free(cells);
+        if (cells == NULL) {
             return NULL;
         }
         memset(cells, 0xff, MG_PAGE_SLOTS * sizeof(uint32_t));
+        ((page_cells *)at->pages.items)[at->pages.count++] = (page_cells){page, cells};
         page->cells = cells;
     }
     return cell_in(page, node);
 }
 
-static void forget_cells(lowering *at) {
+/* Takes the cells off the nodes. */
+static void park(lowering *at) {
     for (uint32_t i = 0; i < at->pages.count; i++) {
-        mg_page *page = ((mg_page **)at->pages.items)[i];
-        mg_memory_free(page->cells);
-        page->cells = NULL;
+        ((page_cells *)at->pages.items)[i].page->cells = NULL;
     }
     for (uint32_t i = 0; i < at->foreign.count; i++) {
-        ((mg_node **)at->foreign.items)[i]->run = UNSEEN;
+        foreign_cell *of = &((foreign_cell *)at->foreign.items)[i];
+        of->cell = of->node->run;
+        of->node->run = UNSEEN;
     }
+}
+
+static void unpark(lowering *at) {
+    for (uint32_t i = 0; i < at->pages.count; i++) {
+        page_cells *of = &((page_cells *)at->pages.items)[i];
+        of->page->cells = of->cells;
+    }
+    for (uint32_t i = 0; i < at->foreign.count; i++) {
+        foreign_cell *of = &((foreign_cell *)at->foreign.items)[i];
+        of->node->run = of->cell;
+    }
+}
+
+static void begin(lowering *at) {
+    at->outer = innermost;
+    if (at->outer != NULL) {
+        park(at->outer);
+    }
+    innermost = at;
+    at->arena->sweeping++;
+}
+
+static void end(lowering *at) {
+    at->arena->sweeping--;
+    park(at);
+    for (uint32_t i = 0; i < at->pages.count; i++) {
+        mg_memory_free(((page_cells *)at->pages.items)[i].cells);
+    }
+    innermost = at->outer;
+    if (at->outer != NULL) {
+        unpark(at->outer);
+    }
+    mg_memory_free(at->pages.items);
+    mg_memory_free(at->foreign.items);
+    mg_memory_free(at->interior.items);
+    mg_memory_free(at->operands.items);
+}
+
+/* --- constants --- */
+
+static mg_status constant_ref(lowering *at, double number, mg_ref *ref) {
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    known *place = &at->constants[bits * UINT64_C(0x9E3779B97F4A7C15) >> 58];
+    if (place->ref != 0 && place->bits == bits) {
+        *ref = place->ref;
+        return MG_OK;
+    }
+    mg_status status = mg_program_constant(at->program, number, ref);
+    if (status == MG_OK) {
+        *place = (known){bits, *ref};
+    }
+    return status;
 }
 
 /* --- collecting --- */
@@ -136,21 +253,39 @@ static mg_status reach(lowering *at, mg_node *node) {
         return MG_OK;
     }
     if (floor != NULL) {
-        return mg_program_constant(at->program, node->data, cell);
+        return constant_ref(at, node->data, cell);
     }
     *cell = CAPTURED;
     return append(&at->captured, node);
 }
 
+/* Adds up what writing the node down will take. */
+static void measure(lowering *at, mg_node *node) {
+    if (mg_op_shapes[node->op] == MG_SHAPE_BLOCK) {
+        const mg_block *block = mg_node_block(node);
+        const uint32_t size =
+            mg_op_table[node->op].arity == MG_ANY_ARITY ? block->size : block->count;
+        at->wide += size + UINT64_C(1);
+    }
+}
+
 static mg_status expand(lowering *at, mg_node *node) {
     mg_node *pair[2], **operands = pair;
-    uint32_t count = mg_node_operands(node, pair, &operands);
+    uint32_t count = mg_node_operands(node, pair, &operands), done = 0;
     mg_status status = append(&at->interior, node);
     at->pending--;
-    for (uint32_t i = 0; status == MG_OK && i < count; i++) {
-        status = reach(at, operands[i]);
+    measure(at, node);
+    while (status == MG_OK && done < count) {
+        status = reach(at, operands[done++]);
+        if (status == MG_OK && done % POLL_OPERANDS == 0) {
+            status = work(at, POLL_OPERANDS);
+            /* If constants have become operands, these have other places. */
+            uint32_t now = mg_node_operands(node, pair, &operands);
+            done = now == count ? done : 0;
+            count = now;
+        }
     }
-    return status;
+    return status == MG_OK ? work(at, count % POLL_OPERANDS + 1) : status;
 }
 
 /* Walks the log down from the newest pending node until none is left. */
@@ -161,15 +296,16 @@ static mg_status collect(lowering *at) {
         if (page == NULL || page->cells == NULL) {
             continue;
         }
-        mg_node *first = mg_run_first(arena, run);
-        for (mg_node *node = mg_run_end(arena, run); node != first && at->pending != 0;) {
+        mg_status status = work(at, PASSED_RUN);
+        mg_node *first = mg_run_first(arena, run), *node = mg_run_end(arena, run);
+        while (status == MG_OK && node != first && at->pending != 0) {
             node = mg_slot_before(node);
             if (node->run == run && *cell_in(page, node) == PENDING && mg_node_is_interior(node)) {
-                mg_status status = expand(at, node);
-                if (status != MG_OK) {
-                    return status;
-                }
+                status = expand(at, node);
             }
+        }
+        if (status != MG_OK) {
+            return status;
         }
     }
     return MG_OK;
@@ -183,25 +319,65 @@ static int compare_age(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Captured nodes become inputs, the oldest first. */
+/* Oldest first. Nodes are met newest first, so most often it is enough to turn them round. The run
+   of a foreign node is its cell meanwhile, and the same for all. */
+static void sort_captured(mg_node **captured, uint32_t count) {
+    uint32_t rising = 1, falling = 1;
+    while (rising < count && compare_age(&captured[rising - 1], &captured[rising]) < 0) {
+        rising++;
+    }
+    while (falling < count && compare_age(&captured[falling - 1], &captured[falling]) > 0) {
+        falling++;
+    }
+    if (falling >= count) {
+        for (uint32_t i = 0, j = count; i + 1 < j; i++) {
+            mg_node *swapped = captured[--j];
+            captured[j] = captured[i];
+            captured[i] = swapped;
+        }
+    } else if (rising < count) {
+        qsort(captured, count, sizeof(*captured), compare_age);
+    }
+}
+
+/* Captured nodes become inputs. */
 static mg_status number_captured(lowering *at) {
     mg_node **captured = at->captured.items;
     const uint32_t given = at->recorded->input_count;
+    mg_status status = MG_OK;
     if (at->captured.count >= MG_PROGRAM_LIMIT - given) {
         return MG_TOO_LARGE;
     }
-    /* The run of a foreign node is its cell meanwhile, and the same for all. */
-    if (at->captured.count != 0) {
-        qsort(captured, at->captured.count, sizeof(*captured), compare_age);
-    }
-    for (uint32_t i = 0; i < at->captured.count; i++) {
+    sort_captured(captured, at->captured.count);
+    for (uint32_t i = 0; status == MG_OK && i < at->captured.count; i++) {
         *cell_of(captured[i]) = mg_ref_make(MG_REF_INPUT, given + i);
+        status = work(at, 1);
     }
     at->program->input_count = given + at->captured.count;
-    return MG_OK;
+    return status;
 }
 
 /* --- writing down --- */
+
+/* Room for all of it at once. What does not fit into a program is found out on the way. */
+static mg_status reserve_program(lowering *at) {
+    if (at->wide >= MG_PROGRAM_LIMIT) {
+        return MG_TOO_LARGE;
+    }
+    return mg_program_reserve(at->program, 0, at->interior.count, (uint32_t)at->wide);
+}
+
+/* What an operand has become. */
+static mg_status operand_ref(lowering *at, mg_node *node, mg_ref *ref) {
+    if (LIKELY((node->flags & MG_FOREIGN) != 0 || page_of(node)->cells != NULL)) {
+        *ref = *cell_of(node);
+        if (LIKELY(*ref != UNSEEN)) {
+            return MG_OK;
+        }
+    }
+    /* A leaf that was an inline constant when its parent was met. */
+    return constant_ref(at, node->data, ref);
+}
 
 static mg_status write_wide(lowering *at, mg_node *node, mg_ref *ref) {
     const mg_block *block = mg_node_block(node);
@@ -212,22 +388,22 @@ static mg_status write_wide(lowering *at, mg_node *node, mg_ref *ref) {
         return status;
     }
     if (block->count == size) {
-        for (uint32_t k = 0; k < size; k++) {
-            operands[k] = *cell_of(block->operands[k]);
+        for (uint32_t k = 0; status == MG_OK && k < size; k++) {
+            status = operand_ref(at, block->operands[k], &operands[k]);
         }
     } else {
         const double *numbers = mg_nary_constants((mg_block *)block);
         const uint32_t *places = mg_nary_places((mg_block *)block);
         for (uint32_t k = 0, next = 0; status == MG_OK && k < size; k++) {
             if (next < block->count && places[next] == k) {
-                operands[k] = *cell_of(block->operands[next++]);
+                status = operand_ref(at, block->operands[next++], &operands[k]);
             } else {
-                status = mg_program_constant(at->program, numbers[k], &operands[k]);
+                status = constant_ref(at, numbers[k], &operands[k]);
             }
         }
     }
     if (status == MG_OK) {
-        status = mg_program_constant(at->program, block->parameter, &parameter);
+        status = constant_ref(at, block->parameter, &parameter);
     }
     return status == MG_OK ? mg_program_wide(at->program, node->op, operands, size, parameter, ref)
                            : status;
@@ -235,26 +411,29 @@ static mg_status write_wide(lowering *at, mg_node *node, mg_ref *ref) {
 
 static mg_status write(lowering *at, mg_node *node, mg_ref *ref) {
     mg_program *program = at->program;
-    mg_ref constant;
+    mg_ref left, right;
     if (mg_op_shapes[node->op] == MG_SHAPE_BLOCK) {
         return write_wide(at, node, ref);
     }
-    mg_ref left = *cell_of(mg_node_left(node)->node);
-    switch (mg_op_shapes[node->op]) {
-    case MG_SHAPE_V:
-        return mg_program_op(program, node->op, left, 0, ref);
-    case MG_SHAPE_VV:
-        return mg_program_op(program, node->op, left, *cell_of(mg_node_right(node)->node), ref);
-    default:
-        break;
+    mg_status status = operand_ref(at, mg_node_left(node)->node, &left);
+    if (status == MG_OK) {
+        switch (mg_op_shapes[node->op]) {
+        case MG_SHAPE_V:
+            right = 0;
+            break;
+        case MG_SHAPE_VV:
+            status = operand_ref(at, mg_node_right(node)->node, &right);
+            break;
+        default:
+            status = constant_ref(at, mg_node_right(node)->constant, &right);
+        }
     }
-    mg_status status = mg_program_constant(program, mg_node_right(node)->constant, &constant);
     if (status != MG_OK) {
         return status;
     }
     return mg_op_shapes[node->op] == MG_SHAPE_CV
-               ? mg_program_op(program, node->op, constant, left, ref)
-               : mg_program_op(program, node->op, left, constant, ref);
+               ? mg_program_op(program, node->op, right, left, ref)
+               : mg_program_op(program, node->op, left, right, ref);
 }
 
 static mg_status write_outputs(lowering *at) {
@@ -263,6 +442,7 @@ static mg_status write_outputs(lowering *at) {
     mg_ref *refs = at->operands.items;
     for (uint32_t i = 0; status == MG_OK && i < recorded->output_count; i++) {
         refs[i] = *cell_of(recorded->outputs[i]);
+        status = work(at, 1);
     }
     return status == MG_OK ? mg_program_set_outputs(at->program, refs, recorded->output_count)
                            : status;
@@ -271,15 +451,17 @@ static mg_status write_outputs(lowering *at) {
 static mg_status lower(lowering *at) {
     const mg_recorded *recorded = at->recorded;
     mg_status status = MG_OK;
-    for (uint32_t i = 0; i < recorded->input_count; i++) {
+    for (uint32_t i = 0; status == MG_OK && i < recorded->input_count; i++) {
         uint32_t *cell = meet(at, recorded->inputs[i]);
         if (cell == NULL) {
             return MG_NO_MEMORY;
         }
         *cell = mg_ref_make(MG_REF_INPUT, i);
+        status = work(at, 1);
     }
     for (uint32_t i = 0; status == MG_OK && i < recorded->output_count; i++) {
         status = reach(at, recorded->outputs[i]);
+        status = status == MG_OK ? work(at, 1) : status;
     }
     if (status == MG_OK) {
         status = collect(at);
@@ -287,26 +469,29 @@ static mg_status lower(lowering *at) {
     if (status == MG_OK) {
         status = number_captured(at);
     }
-    for (uint32_t i = at->interior.count; status == MG_OK && i-- > 0;) {
+    if (status == MG_OK) {
+        status = reserve_program(at);
+    }
+    for (uint32_t i = at->interior.count, written; status == MG_OK && i-- > 0;) {
         mg_node *node = ((mg_node **)at->interior.items)[i];
+        written = at->program->wide_count;
         status = write(at, node, cell_of(node));
+        written = at->program->wide_count - written;
+        status = status == MG_OK ? work(at, written + 1) : status;
     }
     return status == MG_OK ? write_outputs(at) : status;
 }
 
-mg_status mg_lower(mg_arena *arena, const mg_recorded *recorded, mg_lowered *lowered,
-                   mg_node **culprit) {
-    lowering at = {.arena = arena, .recorded = recorded};
+mg_status mg_lower(mg_arena *arena, const mg_recorded *recorded, int (*poll)(void),
+                   mg_lowered *lowered, mg_node **culprit) {
+    lowering at = {.arena = arena, .recorded = recorded, .poll = poll};
     mg_status status = MG_NO_MEMORY;
     at.program = mg_program_new(recorded->input_count);
+    begin(&at);
     if (at.program != NULL) {
         status = lower(&at);
     }
-    forget_cells(&at);
-    mg_memory_free(at.pages.items);
-    mg_memory_free(at.foreign.items);
-    mg_memory_free(at.interior.items);
-    mg_memory_free(at.operands.items);
+    end(&at);
     if (status != MG_OK) {
         mg_program_free(at.program);
         mg_memory_free(at.captured.items);

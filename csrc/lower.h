@@ -22,11 +22,15 @@ typedef struct {
     uint32_t captured_count;
 } mg_lowered;
 
-/* MG_OK; MG_NO_MEMORY; MG_TOO_LARGE; or MG_UNRECORDABLE, `*culprit` being a node whose op is no row
-   of the table, or that has a closure. On failure there is nothing to free. Runs no Python; nodes
-   stay as they are. No two inputs are the same node. */
-mg_status mg_lower(mg_arena *arena, const mg_recorded *recorded, mg_lowered *lowered,
-                   mg_node **culprit);
+/* MG_OK; MG_NO_MEMORY; MG_TOO_LARGE; MG_INTERRUPTED; or MG_UNRECORDABLE, `*culprit` being a node
+   whose op is no row of the table, or that has a closure. On failure there is nothing to free.
+   Nodes stay as they are. No two inputs are the same node, and the caller holds inputs and outputs.
+
+   `poll` (NULL: never) is called now and then, and not 0 means stop. It may do whatever a signal
+   handler may do during a sweep: make nodes, drop them, differentiate, read constants as nodes, and
+   lower other graphs. Calls that are under way at once end in reverse order. */
+mg_status mg_lower(mg_arena *arena, const mg_recorded *recorded, int (*poll)(void),
+                   mg_lowered *lowered, mg_node **culprit);
 
 /* Whether `node` is older than `floor`, a node of the arena. Instances of subclasses count as
    older: the log does not know them. */

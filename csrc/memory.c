@@ -1,12 +1,14 @@
 /* Invariant: every successful allocation raises `outstanding` by one and every release lowers it,
    and no allocation bypasses `refuse`, so a test that fails each allocation in turn visits them
-   all. Callers hold the GIL (or are single-threaded tests); the counters need no atomics. */
+   all. While all callers hold the GIL (or are single-threaded tests), the counters are not counted
+   in one step; between mg_memory_share(1) and mg_memory_share(-1) they are. */
 #if !defined(_WIN32) && !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS under -std=c11 */
 #endif
 
 #include "memory.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,14 +24,17 @@
 
 #define HUGE_PAGE_BYTES ((uintptr_t)1 << 21)
 
-static uint64_t fail_countdown;
-static uint64_t outstanding;
+static _Atomic uint64_t fail_countdown;
+static _Atomic uint64_t outstanding;
+/* How many callers may be without the GIL. Whoever has it, or is one of them, sees that it is not
+   0 when another one may count at the same time. */
+static atomic_int sharers;
 
 void mg_memory_fail_nth(uint64_t nth) { fail_countdown = nth; }
 
 uint64_t mg_memory_outstanding(void) { return outstanding; }
 
-static int refuse(void) { return fail_countdown != 0 && --fail_countdown == 0; }
+void mg_memory_share(int change) { sharers += change; }
 
 /* Large blocks on huge pages, as far as they cover any: the first touch of a million numbers then
    takes 4 faults instead of 2,000. */
@@ -45,26 +50,46 @@ static void prefer_huge_pages(void *block, size_t bytes) {
 #endif
 }
 
-void *mg_memory_alloc(size_t count, size_t size) { return mg_memory_resize(NULL, count, size); }
+static uint64_t get(_Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
-void *mg_memory_resize(void *block, size_t count, size_t size) {
-    if (refuse() || (size != 0 && count > SIZE_MAX / size)) {
+/* The counter before. An atomic addition takes as long as a small allocation. */
+static uint64_t add(_Atomic uint64_t *counter, uint64_t change) {
+    uint64_t before = get(counter);
+    if (atomic_load_explicit(&sharers, memory_order_relaxed) != 0) {
+        return atomic_fetch_add_explicit(counter, change, memory_order_relaxed);
+    }
+    atomic_store_explicit(counter, before + change, memory_order_relaxed);
+    return before;
+}
+
+static void count(int change) { add(&outstanding, (uint64_t)(int64_t)change); }
+
+static int refuse(void) {
+    return get(&fail_countdown) != 0 && add(&fail_countdown, UINT64_MAX) == 1;
+}
+
+void *mg_memory_alloc(size_t items, size_t size) { return mg_memory_resize(NULL, items, size); }
+
+void *mg_memory_resize(void *block, size_t items, size_t size) {
+    if (refuse() || (size != 0 && items > SIZE_MAX / size)) {
         return NULL;
     }
-    size_t bytes = count * size;
+    size_t bytes = items * size;
     void *resized = realloc(block, bytes != 0 ? bytes : 1);
     if (bytes >= HUGE_PAGE_BYTES && resized != NULL) {
         prefer_huge_pages(resized, bytes);
     }
     if (resized != NULL && block == NULL) {
-        outstanding++;
+        count(1);
     }
     return resized;
 }
 
 void mg_memory_free(void *block) {
     if (block != NULL) {
-        outstanding--;
+        count(-1);
         free(block);
     }
 }
@@ -211,7 +236,7 @@ void *mg_memory_page_alloc(void) {
         unlink_chunk(at);
         link_last(at);
     }
-    outstanding++;
+    count(1);
     return at->base + index * MG_PAGE_BYTES;
 }
 
@@ -224,7 +249,7 @@ void mg_memory_page_free(void *page) {
     while (at->base != base) {
         at = at->next;
     }
-    outstanding--;
+    count(-1);
     at->free_pages |= UINT32_C(1) << (size_t)((char *)page - base) / MG_PAGE_BYTES;
     unlink_chunk(at);
     if (at->free_pages == UINT32_MAX) {

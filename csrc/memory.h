@@ -26,6 +26,10 @@ void *mg_memory_page_alloc(void);
 /* Gives a page back to the operating system. */
 void mg_memory_page_free(void *page);
 
+/* With the GIL, 1 before and -1 after work that calls the functions above without it; that work
+   does not touch pages. */
+void mg_memory_share(int change);
+
 /* Test switch: the `nth` allocation from now (1 is the next one) fails, once; 0 switches it off. */
 void mg_memory_fail_nth(uint64_t nth);
 

@@ -63,12 +63,12 @@ static mg_ref fuse(mg_chains *at, uint32_t end) {
     return mg_rewrite_wide_op(rewrite, MG_OP_dot, 2 * m + 1);
 }
 
-mg_status mg_pass_dots(const mg_program *program, mg_program **result) {
+mg_status mg_pass_dots(const mg_program *program, int (*poll)(void), mg_program **result) {
     static const mg_chain_kind dots = {.least_terms = LEAST_PRODUCTS,
                                        .least_links = 1,
                                        .wide_per_term = 2,
                                        .wide_per_piece = 2,
                                        .classify = classify,
                                        .fuse = fuse};
-    return mg_chains_fuse(program, &dots, result);
+    return mg_chains_fuse(program, &dots, poll, result);
 }

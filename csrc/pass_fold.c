@@ -175,9 +175,9 @@ static mg_status fold_wide(folding *at, const mg_instruction *from, mg_ref *ref)
     return MG_OK;
 }
 
-mg_status mg_pass_fold(const mg_program *program, mg_program **result) {
+mg_status mg_pass_fold(const mg_program *program, int (*poll)(void), mg_program **result) {
     folding at = {.numbers = NULL};
-    mg_status status = mg_rewrite_begin(&at.rewrite, program);
+    mg_status status = mg_rewrite_begin(&at.rewrite, program, poll);
     if (status == MG_OK) {
         status = mg_program_reserve(at.rewrite.to, 0, program->op_count, program->wide_count);
     }
@@ -188,6 +188,7 @@ mg_status mg_pass_fold(const mg_program *program, mg_program **result) {
         const mg_instruction *op = &program->code[i];
         mg_ref *ref = &at.rewrite.refs[i];
         status = mg_op_is_wide(op->op) ? fold_wide(&at, op, ref) : fold_narrow(&at, op, ref);
+        status = status == MG_OK ? mg_rewrite_pass(&at.rewrite, op) : status;
     }
     mg_memory_free(at.numbers);
     return mg_rewrite_end(&at.rewrite, status, result);

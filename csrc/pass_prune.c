@@ -15,15 +15,17 @@ typedef struct {
 
 static void need(mg_rewrite *at, mg_ref ref) { at->refs[mg_rewrite_place(at, ref)] = NEEDED; }
 
-static counts mark(mg_rewrite *at) {
+static mg_status mark(mg_rewrite *at, counts *marked) {
     const mg_program *from = at->from;
     const mg_ref *constants = at->refs + at->offsets[MG_REF_CONSTANT];
     counts needed = {0, 0, 0};
+    mg_status status = MG_OK;
     for (uint32_t i = 0; i < from->output_count; i++) {
         need(at, from->outputs[i]);
     }
-    for (uint32_t i = from->op_count; i-- > 0;) {
+    for (uint32_t i = from->op_count; status == MG_OK && i-- > 0;) {
         const mg_instruction *op = &from->code[i];
+        status = mg_rewrite_pass(at, op);
         if (at->refs[i] == 0) {
             continue;
         }
@@ -42,7 +44,8 @@ static counts mark(mg_rewrite *at) {
     for (uint32_t i = 0; i < from->constant_count; i++) {
         needed.constants += constants[i];
     }
-    return needed;
+    *marked = needed;
+    return status;
 }
 
 static mg_status write(mg_rewrite *at) {
@@ -57,21 +60,26 @@ static mg_status write(mg_rewrite *at) {
         if (constants[i] == NEEDED) {
             status = mg_program_constant(at->to, from->constants[i], &constants[i]);
         }
+        status = status == MG_OK ? mg_rewrite_pass_one(at) : status;
     }
     for (uint32_t i = 0; status == MG_OK && i < from->op_count; i++) {
         if (at->refs[i] == NEEDED) {
             at->refs[i] = mg_rewrite_copy(at, &from->code[i]);
         }
+        status = mg_rewrite_pass(at, &from->code[i]);
     }
     return status;
 }
 
-mg_status mg_pass_prune(const mg_program *program, mg_program **result) {
+mg_status mg_pass_prune(const mg_program *program, int (*poll)(void), mg_program **result) {
     mg_rewrite at;
-    mg_status status = mg_rewrite_begin(&at, program);
+    counts needed;
+    mg_status status = mg_rewrite_begin(&at, program, poll);
     if (status == MG_OK) {
         memset(at.refs, 0, mg_rewrite_places(&at) * sizeof(mg_ref));
-        counts needed = mark(&at);
+        status = mark(&at, &needed);
+    }
+    if (status == MG_OK) {
         status = mg_program_reserve(at.to, needed.constants, needed.ops, needed.wide);
     }
     if (status == MG_OK) {

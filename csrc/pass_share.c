@@ -113,6 +113,7 @@ static mg_status share_constants(mg_rewrite *at) {
         } else {
             refs[i] = refs[found];
         }
+        status = status == MG_OK ? mg_rewrite_pass_one(at) : status;
     }
     mg_memory_free(places);
     return status;
@@ -177,9 +178,9 @@ static mg_ref share_wide(sharing *at, const mg_instruction *from) {
     return mg_rewrite_wide_op(&at->rewrite, from->op, count);
 }
 
-mg_status mg_pass_share(const mg_program *program, mg_program **result) {
+mg_status mg_pass_share(const mg_program *program, int (*poll)(void), mg_program **result) {
     sharing at = {.place_count = SPREAD * (uint64_t)program->op_count + (1 << WIDER_BITS)};
-    mg_status status = mg_rewrite_begin(&at.rewrite, program);
+    mg_status status = mg_rewrite_begin(&at.rewrite, program, poll);
     if (status == MG_OK) {
         status = mg_program_reserve(at.rewrite.to, 0, program->op_count, program->wide_count);
     }
@@ -195,6 +196,7 @@ mg_status mg_pass_share(const mg_program *program, mg_program **result) {
         PREFETCH((uintptr_t)at.places +
                  (at.rewrite.to->op_count * (uint64_t)SPREAD + AHEAD) * sizeof(uint32_t));
         at.rewrite.refs[i] = mg_op_is_wide(op->op) ? share_wide(&at, op) : share_narrow(&at, op);
+        status = mg_rewrite_pass(&at.rewrite, op);
     }
     mg_memory_free(at.places);
     return mg_rewrite_end(&at.rewrite, status, result);

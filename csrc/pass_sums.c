@@ -52,12 +52,12 @@ static mg_ref fuse(mg_chains *at, uint32_t end) {
     return mg_rewrite_wide_op(rewrite, MG_OP_sum, added + 1);
 }
 
-mg_status mg_pass_sums(const mg_program *program, mg_program **result) {
+mg_status mg_pass_sums(const mg_program *program, int (*poll)(void), mg_program **result) {
     static const mg_chain_kind sums = {.least_terms = LEAST_ADDED,
                                        .least_links = 2,
                                        .wide_per_term = 1,
                                        .wide_per_piece = 2,
                                        .classify = classify,
                                        .fuse = fuse};
-    return mg_chains_fuse(program, &sums, result);
+    return mg_chains_fuse(program, &sums, poll, result);
 }

@@ -9,8 +9,10 @@
    constant need only what they choose.
 
    A pass never changes its argument, takes time and memory linear in its size, and expects it to be
-   valid. MG_OK with `*result` a new program, which the caller frees; MG_NO_MEMORY; or MG_TOO_LARGE,
-   which a program with less than a third of MG_PROGRAM_LIMIT of everything never is. */
+   valid. It touches nothing but programs, so that it may run without the GIL (see mg_memory_share).
+   MG_OK with `*result` a new program, which the caller frees; MG_NO_MEMORY; MG_INTERRUPTED, when
+   `poll` (NULL: never), which is called now and then, returned other than 0; or MG_TOO_LARGE, which
+   a program with less than a third of MG_PROGRAM_LIMIT of everything never is. */
 #ifndef MG_PASSES_H
 #define MG_PASSES_H
 
@@ -32,7 +34,7 @@ typedef enum {
         MG_PASS_COUNT
 } mg_pass_number;
 
-typedef mg_status mg_pass(const mg_program *program, mg_program **result);
+typedef mg_status mg_pass(const mg_program *program, int (*poll)(void), mg_program **result);
 
 #define MG_PASS_FUNCTION(name, meaning) mg_pass mg_pass_##name;
 MG_PASSES(MG_PASS_FUNCTION)
@@ -47,6 +49,7 @@ extern const mg_pass_info mg_pass_table[MG_PASS_COUNT];
 
 /* Runs the passes whose bit (1 << number) is set in `wanted`, in order. MG_OK with `*result` a new
    program, also if none is wanted; else as above. */
-mg_status mg_passes_run(const mg_program *program, uint32_t wanted, mg_program **result);
+mg_status mg_passes_run(const mg_program *program, uint32_t wanted, int (*poll)(void),
+                        mg_program **result);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-mg_status mg_rewrite_begin(mg_rewrite *at, const mg_program *from) {
-    *at = (mg_rewrite){.from = from};
+mg_status mg_rewrite_begin(mg_rewrite *at, const mg_program *from, int (*poll)(void)) {
+    *at = (mg_rewrite){.from = from, .poll = poll};
     at->offsets[MG_REF_INPUT] = from->op_count;
     at->offsets[MG_REF_CONSTANT] = (size_t)from->op_count + from->input_count;
     at->refs = mg_memory_alloc(mg_rewrite_places(at) + 1, sizeof(mg_ref));
@@ -20,12 +20,18 @@ mg_status mg_rewrite_begin(mg_rewrite *at, const mg_program *from) {
     return at->to != NULL ? MG_OK : MG_NO_MEMORY;
 }
 
+mg_status mg_rewrite_ask(mg_rewrite *at) {
+    at->passed = 0;
+    return at->poll != NULL && at->poll() ? MG_INTERRUPTED : MG_OK;
+}
+
 mg_status mg_rewrite_keep_constants(mg_rewrite *at) {
     const mg_program *from = at->from;
     mg_status status = mg_program_reserve(at->to, from->constant_count, 0, 0);
     for (uint32_t i = 0; status == MG_OK && i < from->constant_count; i++) {
         status = mg_program_constant(at->to, from->constants[i],
                                      &at->refs[at->offsets[MG_REF_CONSTANT] + i]);
+        status = status == MG_OK ? mg_rewrite_pass_one(at) : status;
     }
     return status;
 }

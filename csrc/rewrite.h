@@ -13,13 +13,18 @@ typedef struct {
     mg_program *to;
     mg_ref *refs;
     size_t offsets[MG_REF_KINDS]; /* where in `refs` the numbers of a kind begin; 0 for ops */
+    int (*poll)(void);            /* see passes.h */
+    uint32_t passed;              /* operands that loops have gone through since it was asked */
 } mg_rewrite;
+
+/* So many operands between two calls of `poll`: some milliseconds. */
+#define MG_REWRITE_POLLED 131072
 
 /* A program to write to that has the inputs of `from`, and nothing else yet; the other `refs` are
    unset. MG_OK or MG_NO_MEMORY; in any case mg_rewrite_end must follow. */
-mg_status mg_rewrite_begin(mg_rewrite *at, const mg_program *from);
+mg_status mg_rewrite_begin(mg_rewrite *at, const mg_program *from, int (*poll)(void));
 
-/* Takes all constants over. MG_OK or MG_NO_MEMORY. */
+/* Takes all constants over. MG_OK, MG_NO_MEMORY or MG_INTERRUPTED. */
 mg_status mg_rewrite_keep_constants(mg_rewrite *at);
 
 /* The constant of the program being written with the bits of `number`, which is appended if it is
@@ -29,6 +34,20 @@ mg_status mg_rewrite_constant(mg_rewrite *at, double number, mg_ref *ref);
 /* Sets the outputs, and `*result` to the new program. With a status other than MG_OK drops it
    instead. Returns the status, or MG_NO_MEMORY. */
 mg_status mg_rewrite_end(mg_rewrite *at, mg_status status, mg_program **result);
+
+/* Asks `poll`. MG_OK or MG_INTERRUPTED. */
+mg_status mg_rewrite_ask(mg_rewrite *at);
+
+/* What every loop calls with what it goes through, before or after what it does: a constant, an op.
+   MG_OK or MG_INTERRUPTED. */
+static inline mg_status mg_rewrite_pass_one(mg_rewrite *at) {
+    return ++at->passed < MG_REWRITE_POLLED ? MG_OK : mg_rewrite_ask(at);
+}
+
+static inline mg_status mg_rewrite_pass(mg_rewrite *at, const mg_instruction *op) {
+    at->passed += mg_op_is_wide(op->op) ? op->b : 0;
+    return mg_rewrite_pass_one(at);
+}
 
 /* A place in an array over ops, inputs and constants such as `refs`. */
 static inline size_t mg_rewrite_place(const mg_rewrite *at, mg_ref ref) {

@@ -10,6 +10,9 @@
 
 #define NONE UINT32_MAX
 
+/* So many ops between two calls of `poll`, whole windows: some milliseconds. */
+#define POLL_OPS (32 * MG_WINDOW)
+
 /* Kinds: the op codes, and for wide ops, whose loops are of one length only if their numbers of
    operands are equal, so many pairs of code and number. */
 #define WIDE_KINDS 64
@@ -140,7 +143,8 @@ static size_t most_edges(const mg_program *program) {
     return most;
 }
 
-mg_status mg_schedule(const mg_program *program, uint32_t *order) {
+mg_status mg_schedule(const mg_program *program, int (*poll)(void), uint32_t *order) {
+    mg_status status = MG_OK;
     scheduling *at = mg_memory_alloc(1, sizeof(scheduling));
     edge *edges = mg_memory_alloc(most_edges(program) + 1, sizeof(edge));
     if (at == NULL || edges == NULL) {
@@ -151,13 +155,16 @@ mg_status mg_schedule(const mg_program *program, uint32_t *order) {
     memset(at, 0, sizeof *at);
     at->program = program;
     at->edges = edges;
-    while (at->end != program->op_count) {
+    while (status == MG_OK && at->end != program->op_count) {
         at->begin = at->end;
         at->end =
             program->op_count - at->begin > MG_WINDOW ? at->begin + MG_WINDOW : program->op_count;
         order = run_window(at, order);
+        if (at->end % POLL_OPS == 0 && poll != NULL && poll()) {
+            status = MG_INTERRUPTED;
+        }
     }
     mg_memory_free(edges);
     mg_memory_free(at);
-    return MG_OK;
+    return status;
 }

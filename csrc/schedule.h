@@ -16,7 +16,8 @@
 #define MG_WINDOW 2048
 
 /* Writes the numbers of the program's ops to `order`, in the order in which they run: op_count
-   many. MG_OK or MG_NO_MEMORY. */
-mg_status mg_schedule(const mg_program *program, uint32_t *order);
+   many. `poll` (NULL: never) is called between windows, and not 0 means stop. MG_OK, MG_NO_MEMORY
+   or MG_INTERRUPTED. */
+mg_status mg_schedule(const mg_program *program, int (*poll)(void), uint32_t *order);
 
 #endif

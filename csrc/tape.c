@@ -16,16 +16,31 @@
 /* A run ends here at the latest, so that whoever polls between runs does so in time. */
 #define LONGEST_RUN 65536
 
+/* So many operands between two calls of `poll`: some milliseconds. */
+#define POLL_OPERANDS 131072
+
 /* Scratch memory of the assignment: by op, the last step that reads it, its slot and its place; and
    the slots that are free. */
 typedef struct {
     uint32_t *last_use, *slot, *place, *free_slots;
     uint32_t free_count;
+    int (*poll)(void);
+    uint32_t passed; /* operands since it was called */
 } assignment;
 
-static mg_status assignment_new(assignment *at, uint32_t op_count) {
+static int must_stop(assignment *at, uint32_t operands) {
+    at->passed += operands + 1;
+    if (at->passed < POLL_OPERANDS) {
+        return 0;
+    }
+    at->passed = 0;
+    return at->poll != NULL && at->poll();
+}
+
+static mg_status assignment_new(assignment *at, uint32_t op_count, int (*poll)(void)) {
     size_t room = op_count + (size_t)1;
     *at = (assignment){
+        .poll = poll,
         .last_use = mg_memory_alloc(room, sizeof(uint32_t)),
         .slot = mg_memory_alloc(room, sizeof(uint32_t)),
         .place = mg_memory_alloc(room, sizeof(uint32_t)),
@@ -43,13 +58,17 @@ static void assignment_clear(assignment *at) {
     mg_memory_free(at->free_slots);
 }
 
-static void find_last_uses(const mg_tape *tape, uint32_t *last_use) {
+static mg_status find_last_uses(const mg_tape *tape, assignment *at) {
     const mg_program *program = tape->program;
+    uint32_t *last_use = at->last_use;
     for (uint32_t s = 0; s < tape->step_count; s++) {
         mg_ref pair[2];
         const mg_ref *operands = pair;
         uint32_t count =
             mg_program_operands(program, &program->code[tape->ops[s]], pair, &operands);
+        if (must_stop(at, count)) {
+            return MG_INTERRUPTED;
+        }
         last_use[tape->ops[s]] = s; /* at least its own step writes it */
         for (uint32_t k = 0; k < count; k++) {
             if (mg_ref_kind_of(operands[k]) == MG_REF_OP) {
@@ -62,6 +81,7 @@ static void find_last_uses(const mg_tape *tape, uint32_t *last_use) {
             last_use[mg_ref_index(program->outputs[i])] = KEPT;
         }
     }
+    return MG_OK;
 }
 
 /* Where `ref` is, given where the results are. */
@@ -108,7 +128,7 @@ static uint32_t rows_flag(const mg_instruction *op, const uint32_t *places) {
     return apart >= m && is_row(places, m) && is_row(places + m, m) ? MG_ROWS : 0;
 }
 
-static void assign(mg_tape *tape, assignment *at) {
+static mg_status assign(mg_tape *tape, assignment *at) {
     const mg_program *program = tape->program;
     uint32_t next = tape->first_result;
     for (uint32_t s = 0; s < tape->step_count; s++) {
@@ -119,6 +139,9 @@ static void assign(mg_tape *tape, assignment *at) {
         mg_ref pair[2];
         const mg_ref *operands = pair;
         const uint32_t count = mg_program_operands(program, from, pair, &operands);
+        if (must_stop(at, count)) {
+            return MG_INTERRUPTED;
+        }
         if (mg_op_is_wide(from->op)) {
             *slot_step = (mg_slot_step){.a = from->a, .b = from->b};
             for (uint32_t k = 0; k <= count; k++) { /* the parameter too */
@@ -147,6 +170,7 @@ static void assign(mg_tape *tape, assignment *at) {
         tape->slot_outputs[i] = find(tape, at->slot, program->outputs[i]);
     }
     tape->slot_count = next;
+    return MG_OK;
 }
 
 /* The runs of the steps, or only how many there are (`runs` NULL). */
@@ -188,7 +212,7 @@ static mg_tape *new_tape(mg_program *program) {
     return tape;
 }
 
-static mg_status fill(mg_tape *tape, int grouped) {
+static mg_status fill(mg_tape *tape, int grouped, int (*poll)(void)) {
     assignment at;
     if (tape->ops == NULL || tape->steps == NULL || tape->slot_steps == NULL ||
         tape->wide == NULL || tape->slot_wide == NULL || tape->outputs == NULL ||
@@ -196,7 +220,7 @@ static mg_status fill(mg_tape *tape, int grouped) {
         return MG_NO_MEMORY;
     }
     if (grouped) {
-        mg_status status = mg_schedule(tape->program, tape->ops);
+        mg_status status = mg_schedule(tape->program, poll, tape->ops);
         if (status != MG_OK) {
             return status;
         }
@@ -207,17 +231,17 @@ static mg_status fill(mg_tape *tape, int grouped) {
     }
     tape->run_count = find_runs(tape, NULL);
     tape->runs = mg_memory_alloc(tape->run_count + (size_t)1, sizeof(mg_tape_run));
-    mg_status status = assignment_new(&at, tape->step_count);
+    mg_status status = assignment_new(&at, tape->step_count, poll);
     if (tape->runs != NULL && status == MG_OK) {
         find_runs(tape, tape->runs);
-        find_last_uses(tape, at.last_use);
-        assign(tape, &at);
+        status = find_last_uses(tape, &at);
+        status = status == MG_OK ? assign(tape, &at) : status;
     }
     assignment_clear(&at);
     return tape->runs != NULL ? status : MG_NO_MEMORY;
 }
 
-mg_status mg_tape_new(mg_program *program, int grouped, mg_tape **result) {
+mg_status mg_tape_new(mg_program *program, int grouped, int (*poll)(void), mg_tape **result) {
     if ((uint64_t)program->op_count + program->input_count + program->constant_count +
             4 * (uint64_t)program->wide_count >=
         UINT32_MAX) {
@@ -229,7 +253,7 @@ mg_status mg_tape_new(mg_program *program, int grouped, mg_tape **result) {
         mg_program_free(program);
         return MG_NO_MEMORY;
     }
-    mg_status status = fill(tape, grouped);
+    mg_status status = fill(tape, grouped, poll);
     if (status != MG_OK) {
         mg_tape_drop(tape);
         return status;

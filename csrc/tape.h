@@ -96,8 +96,9 @@ typedef struct {
 } mg_failure;
 
 /* A tape with one reference. Takes the program over, also when it fails. `grouped`: in the order of
-   mg_schedule, else in that of the program. MG_OK, MG_NO_MEMORY or MG_TOO_LARGE. */
-mg_status mg_tape_new(mg_program *program, int grouped, mg_tape **result);
+   mg_schedule, else in that of the program. MG_OK, MG_NO_MEMORY, MG_TOO_LARGE or, as `poll` below
+   says, MG_INTERRUPTED. May run without the GIL, see mg_memory_share. */
+mg_status mg_tape_new(mg_program *program, int grouped, int (*poll)(void), mg_tape **result);
 
 /* Gives a reference back. The GIL guards the count. */
 void mg_tape_drop(mg_tape *tape);

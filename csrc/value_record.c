@@ -14,16 +14,24 @@ int mg_recording_begin(mg_recording *recording) {
     recording->thread = PyThread_get_thread_ident();
     recording->outer = mg_recordings;
     mg_recordings = recording;
+    recording->active = 1;
     return 0;
 }
 
 /* Recordings of one thread end in reverse order, those of several in any. */
-void mg_recording_end(mg_recording *recording) {
+void mg_recording_stop(mg_recording *recording) {
     mg_recording **at = &mg_recordings;
-    while (*at != recording) {
+    while (recording->active && *at != recording) {
         at = &(*at)->outer;
     }
-    *at = recording->outer;
+    if (recording->active) {
+        *at = recording->outer;
+        recording->active = 0;
+    }
+}
+
+void mg_recording_end(mg_recording *recording) {
+    mg_recording_stop(recording);
     mg_graph_drop(&mg_heap, recording->floor);
     recording->floor = NULL;
 }

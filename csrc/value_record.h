@@ -11,6 +11,7 @@
 typedef struct mg_recording mg_recording;
 struct mg_recording {
     mg_recording *outer;
+    int active; /* in the list */
     unsigned long thread;
     mg_node *floor; /* older than all that is made in the recording; a reference of its own */
 };
@@ -20,6 +21,10 @@ extern mg_recording *mg_recordings;
 
 /* Begins a recording on this thread. 0, or -1 with MemoryError. */
 int mg_recording_begin(mg_recording *recording);
+
+/* What has been recorded is complete: from here on nothing is refused, but nodes made before and
+   after the beginning can still be told apart. */
+void mg_recording_stop(mg_recording *recording);
 void mg_recording_end(mg_recording *recording);
 
 /* The innermost recording of this thread, or NULL. */

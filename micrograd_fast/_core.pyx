@@ -8,6 +8,7 @@ import copy as _copy
 import gc
 import numbers
 import operator
+import os
 import sys
 import threading
 

@@ -7,34 +7,23 @@ cdef enum:
     KEPT_RUNS = 8
 
 
-# --- interrupts of long runs ---
-
-cdef double _last_look = 0.0
-
-
 cdef double _seconds() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec + 1e-9 * now.tv_nsec
 
 
-cdef int _look_for_signals() noexcept nogil:
-    """What a run without the GIL polls, on the main thread, the only one that handles signals.
+# --- signals ---
 
-    Getting the GIL back can take 5 ms while other threads compute, so this looks rarely.
-    """
-    global _last_look
-    cdef int stop
-    if _seconds() - _last_look < 0.02:
-        return 0
-    with gil:
-        stop = mg_check_signals()
-    _last_look = _seconds()
-    return stop
+def _remember_main_thread():
+    global mg_main_thread
+    mg_main_thread = threading.main_thread().ident
 
 
-cdef int _poll_nothing() noexcept nogil:
-    return 0
+_remember_main_thread()
+if hasattr(os, "register_at_fork"):
+    # In the child that is the thread that has forked.
+    os.register_at_fork(after_in_child=_remember_main_thread)
 
 
 ctypedef int (*poller)() noexcept nogil
@@ -148,13 +137,9 @@ cdef class Tape:
 
     # --- single sweeps; arguments are in their places ---
 
-    cdef poller poll(self) except? NULL:
+    cdef poller poll(self) noexcept:
         """What a run is to poll; NULL for a short one, which keeps the GIL."""
-        if self.tape.step_count < LONG_RUN:
-            return NULL
-        if threading.get_ident() == threading.main_thread().ident:
-            return _look_for_signals
-        return _poll_nothing
+        return NULL if self.tape.step_count < LONG_RUN else mg_value_poll_apart()
 
     cdef int fail(self, mg_status status, mg_failure *failure) except -1:
         if status == MG_INTERRUPTED:
@@ -449,7 +434,9 @@ cdef class Recording:
         mg_recording_end(&self.recording)
 
     def lower(self, list inputs, list outputs, passes):
-        """lower() of what was recorded, in here."""
+        """lower() of what was recorded, in here; that ends the recording."""
+        # Signal handlers may run meanwhile, and read what they want.
+        mg_recording_stop(&self.recording)
         return _lower(inputs, outputs, passes, self.recording.floor)
 
 
@@ -486,7 +473,7 @@ cdef Tape _lower(list inputs, list outputs, passes, const mg_node *floor):
     recorded.input_count = <uint32_t>len(inputs)
     recorded.output_count = <uint32_t>len(outputs)
     recorded.floor = floor
-    status = mg_lower(&mg_heap.arena, &recorded, &lowered, &culprit)
+    status = mg_lower(&mg_heap.arena, &recorded, mg_value_poll(), &lowered, &culprit)
     mg_memory_free(nodes)
     if status == MG_UNRECORDABLE:
         raise _unrecordable(<object><PyObject *>culprit)
@@ -510,11 +497,28 @@ cdef _unrecordable(value):
 
 
 cdef int _check_lowering(mg_status status) except -1:
+    if status == MG_INTERRUPTED:
+        return -1  # the signal handler's exception is set
     if status == MG_NO_MEMORY:
         raise MemoryError("no memory to lower a recording")
     if status == MG_TOO_LARGE:
         raise OverflowError("a recording has too many operations for one program")
     return 0
+
+
+cdef int _make_tape(mg_program *program, bint grouped, mg_tape **tape) except -1:
+    """mg_tape_new, which takes the program over."""
+    cdef mg_status status
+    cdef poller poll
+    if program.op_count < LONG_RUN:
+        status = mg_tape_new(program, grouped, NULL, tape)
+    else:
+        poll = mg_value_poll_apart()
+        mg_memory_share(1)
+        with nogil:
+            status = mg_tape_new(program, grouped, poll, tape)
+        mg_memory_share(-1)
+    return _check_lowering(status)
 
 
 cdef Tape _finish(mg_lowered *lowered, Py_ssize_t argument_count, passes, double begun):
@@ -524,20 +528,28 @@ cdef Tape _finish(mg_lowered *lowered, Py_ssize_t argument_count, passes, double
     cdef uint32_t wanted = 0, i, before = written.op_count
     cdef mg_status status
     cdef double lowering, optimised
+    cdef poller poll
     try:
         made.captured = tuple([<object><PyObject *>lowered.captured[i]
                                for i in range(lowered.captured_count)])
         for number in passes:
             wanted |= <uint32_t>1 << <int>number
         lowering = _seconds()
-        status = mg_passes_run(written, wanted, &program)
+        if before < LONG_RUN:
+            status = mg_passes_run(written, wanted, NULL, &program)
+        else:
+            poll = mg_value_poll_apart()
+            mg_memory_share(1)
+            with nogil:
+                status = mg_passes_run(written, wanted, poll, &program)
+            mg_memory_share(-1)
     finally:
         mg_memory_free(lowered.captured)
         mg_program_free(written)
     _check_lowering(status)
     optimised = _seconds()
     made.grouped = wanted >> MG_PASS_COUNT & 1
-    _check_lowering(mg_tape_new(program, made.grouped, &made.tape))
+    _make_tape(program, made.grouped, &made.tape)
     made.argument_count = argument_count
     made.stats = {
         "operations_recorded": before,

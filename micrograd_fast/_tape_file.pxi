@@ -49,7 +49,7 @@ def tape_from_bytes(bytes content, Py_ssize_t argument_count, tuple captured, bi
         mg_program_free(program)
         raise TapeError("a program has other inputs than its arguments and captured Values")
     made.grouped = grouped
-    _check_lowering(mg_tape_new(program, grouped, &made.tape))
+    _make_tape(program, grouped, &made.tape)
     made.captured = captured
     made.argument_count = argument_count
     made.stats = {

@@ -10,6 +10,7 @@ cdef extern from "Python.h":
 cdef extern from "memory.h":
     void *mg_memory_alloc(size_t count, size_t size)
     void mg_memory_free(void *block)
+    void mg_memory_share(int change)
 
 cdef extern from "program.h":
     ctypedef uint32_t mg_ref
@@ -37,7 +38,8 @@ cdef extern from "passes.h":
         const char *meaning
     const mg_pass_info mg_pass_table[]
     int MG_PASS_COUNT
-    mg_status mg_passes_run(const mg_program *program, uint32_t wanted, mg_program **result)
+    mg_status mg_passes_run(const mg_program *program, uint32_t wanted,
+                            int (*poll)() noexcept nogil, mg_program **result) nogil
 
 cdef extern from "tape.h":
     ctypedef struct mg_tape:
@@ -50,7 +52,8 @@ cdef extern from "tape.h":
     ctypedef struct mg_failure:
         uint32_t op
         double a, b
-    mg_status mg_tape_new(mg_program *program, bint grouped, mg_tape **result)
+    mg_status mg_tape_new(mg_program *program, bint grouped, int (*poll)() noexcept nogil,
+                          mg_tape **result) nogil
     void mg_tape_drop(mg_tape *tape)
     size_t mg_tape_bytes(const mg_tape *tape)
     size_t mg_tape_run_bytes(const mg_tape *tape)
@@ -79,14 +82,20 @@ cdef extern from "lower.h":
         mg_program *program
         mg_node **captured
         uint32_t captured_count
-    mg_status mg_lower(mg_arena *arena, const mg_recorded *recorded, mg_lowered *lowered,
-                       mg_node **culprit)
+    mg_status mg_lower(mg_arena *arena, const mg_recorded *recorded, int (*poll)() noexcept nogil,
+                       mg_lowered *lowered, mg_node **culprit)
+
+cdef extern from "value_poll.h":
+    unsigned long mg_main_thread
+    int (*mg_value_poll())() noexcept nogil
+    int (*mg_value_poll_apart())() noexcept nogil
 
 cdef extern from "value_record.h":
     ctypedef struct mg_recording:
         mg_node *floor
     mg_recording *mg_recordings
     int mg_recording_begin(mg_recording *recording) except -1
+    void mg_recording_stop(mg_recording *recording)
     void mg_recording_end(mg_recording *recording)
     mg_recording *mg_recording_here()
 

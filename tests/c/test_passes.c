@@ -16,7 +16,7 @@ static void check_run(uint32_t wanted, const char *before, const char *after, in
     snprintf(place, sizeof place, "line %d", line);
     harness_case(place);
     CHECK_STATUS(mg_program_verify(program, &why), MG_OK);
-    if (CHECK_STATUS(mg_passes_run(program, wanted, &result), MG_OK)) {
+    if (CHECK_STATUS(mg_passes_run(program, wanted, NULL, &result), MG_OK)) {
         CHECK_STATUS(mg_program_verify(result, &why), MG_OK);
         CHECK_TEXT(text_of(result), after);
     }
@@ -81,7 +81,7 @@ static void operands_that_are_returned_take_the_place_of_the_op(void) {
         snprintf(before, sizeof before, "%s; exp %%0; out %%1; in 2", identities[i]);
         mg_program *program = program_from_text(before);
         harness_case(before);
-        CHECK_STATUS(mg_pass_fold(program, &result), MG_OK);
+        CHECK_STATUS(mg_pass_fold(program, NULL, &result), MG_OK);
         CHECK_COUNT(result->op_count, 1);
         CHECK_COUNT(result->code[0].a, mg_ref_make(MG_REF_INPUT, 0));
         mg_program_free(result);
@@ -189,7 +189,7 @@ static void equal_constants_become_one(void) {
     /* By their bits: the zeros are two. */
     CHECK_SAME_AFTER(share, "add_vc $0 0; add_vc $0 -0; sub_vc $0 1; sub_cv 1 $0; out");
     mg_program *program = program_from_text("sum 0 -0 0 nan nan 1 1 -0 2; out"), *result = NULL;
-    CHECK_STATUS(mg_pass_share(program, &result), MG_OK);
+    CHECK_STATUS(mg_pass_share(program, NULL, &result), MG_OK);
     CHECK_COUNT(result->constant_count, 5);
     CHECK_TEXT(text_of(result), "sum 0 -0 0 nan nan 1 1 -0 2; out");
     mg_program_free(result);
@@ -299,7 +299,7 @@ static void long_chains_are_cut_where_terms_would_wait(void) {
             CHECK_STATUS(mg_program_op(program, MG_OP_add, total, product, &total), MG_OK);
         }
         CHECK_STATUS(mg_program_set_outputs(program, &total, 1), MG_OK);
-        CHECK_STATUS(mg_passes_run(program, 1u << MG_PASS_dots | 1u << MG_PASS_sums, &result),
+        CHECK_STATUS(mg_passes_run(program, 1u << MG_PASS_dots | 1u << MG_PASS_sums, NULL, &result),
                      MG_OK);
         uint32_t longest = 0, pieces = 0;
         for (uint32_t i = 0; i < result->op_count; i++) {
@@ -341,7 +341,7 @@ static void programs_are_as_large_as_what_is_in_them(void) {
         mg_program *result = NULL;
         last[1] = total;
         CHECK_STATUS(mg_program_set_outputs(program, last, 2), MG_OK);
-        CHECK_STATUS(mg_pass_table[exact[i]].run(program, &result), MG_OK);
+        CHECK_STATUS(mg_pass_table[exact[i]].run(program, NULL, &result), MG_OK);
         CHECK(result->op_count < program->op_count);
         CHECK_COUNT(result->op_room, result->op_count);
         CHECK_COUNT(result->wide_room, result->wide_count);
@@ -383,7 +383,7 @@ static mg_status passes_under_failure(uint32_t wanted) {
     if (program == NULL) {
         return MG_NO_MEMORY;
     }
-    mg_status status = mg_passes_run(program, wanted, &result);
+    mg_status status = mg_passes_run(program, wanted, NULL, &result);
     CHECK((result == NULL) == (status != MG_OK));
     mg_program_free(result);
     mg_program_free(program);

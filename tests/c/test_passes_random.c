@@ -199,7 +199,7 @@ static void check_again(const mg_program *program, mg_pass_number number) {
     char text[4096];
     mg_program *again = NULL;
     snprintf(text, sizeof text, "%s", text_of(program));
-    CHECK_STATUS(mg_pass_table[number].run(program, &again), MG_OK);
+    CHECK_STATUS(mg_pass_table[number].run(program, NULL, &again), MG_OK);
     CHECK_TEXT(text_of(again), text);
     mg_program_free(again);
 }
@@ -212,7 +212,7 @@ static void check_pass(mg_pass_number number, void (*check)(const mg_program *))
         char before_text[4096];
         mg_program *before = program_random((uint32_t)random_below(MOST_OPS)), *after = NULL;
         snprintf(before_text, sizeof before_text, "%s", text_of(before));
-        if (CHECK_STATUS(mg_pass_table[number].run(before, &after), MG_OK)) {
+        if (CHECK_STATUS(mg_pass_table[number].run(before, NULL, &after), MG_OK)) {
             CHECK_STATUS(mg_program_verify(after, &why), MG_OK);
             CHECK(after->op_count <= before->op_count);
             check_equal(before, after, 1u << number);
@@ -247,7 +247,7 @@ static void any_choice_of_passes_keeps_results(void) {
         const uint32_t wanted = i % (1u << MG_PASS_COUNT);
         const char *why;
         mg_program *before = program_random((uint32_t)random_below(MOST_OPS)), *after = NULL;
-        if (CHECK_STATUS(mg_passes_run(before, wanted, &after), MG_OK)) {
+        if (CHECK_STATUS(mg_passes_run(before, wanted, NULL, &after), MG_OK)) {
             CHECK_STATUS(mg_program_verify(after, &why), MG_OK);
             check_equal(before, after, wanted);
             before_ops += before->op_count;
@@ -278,7 +278,7 @@ static void check_large(mg_program *program, mg_ref output, uint32_t fewest, uin
     mg_program *result = NULL;
     const char *why;
     CHECK_STATUS(mg_program_set_outputs(program, &output, 1), MG_OK);
-    if (CHECK_STATUS(mg_passes_run(program, ~0u, &result), MG_OK)) {
+    if (CHECK_STATUS(mg_passes_run(program, ~0u, NULL, &result), MG_OK)) {
         CHECK_STATUS(mg_program_verify(result, &why), MG_OK);
         CHECK(result->op_count >= fewest && result->op_count <= most);
     }

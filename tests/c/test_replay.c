@@ -31,13 +31,13 @@ static mg_status machine_begin(machine *m, const mg_recorded *recorded) {
     mg_node *culprit = NULL;
     const char *why;
     *m = (machine){.tape = NULL};
-    mg_status status = mg_lower(&heap.arena, recorded, &lowered, &culprit);
+    mg_status status = mg_lower(&heap.arena, recorded, NULL, &lowered, &culprit);
     if (status != MG_OK) {
         return status;
     }
     CHECK_STATUS(mg_program_verify(lowered.program, &why), MG_OK);
     m->captured = lowered.captured;
-    status = mg_tape_new(lowered.program, grouped, &m->tape);
+    status = mg_tape_new(lowered.program, grouped, NULL, &m->tape);
     if (status != MG_OK) {
         mg_memory_free(m->captured);
         return status;
@@ -241,7 +241,7 @@ static void nodes_with_rules_of_their_own_are_refused(void) {
         mg_node *top = unary(MG_OP_exp, refused[i]), *culprit = NULL;
         mg_recorded recorded = {.inputs = &x, .input_count = 1, .outputs = &top, .output_count = 1};
         mg_lowered lowered;
-        CHECK_STATUS(mg_lower(&heap.arena, &recorded, &lowered, &culprit), MG_UNRECORDABLE);
+        CHECK_STATUS(mg_lower(&heap.arena, &recorded, NULL, &lowered, &culprit), MG_UNRECORDABLE);
         CHECK(culprit == refused[i]);
         drop(top);
     }

@@ -43,7 +43,7 @@ static void check_order(const mg_program *program, const uint32_t *order) {
 
 static void schedule(const mg_program *program) {
     uint32_t *order = mg_memory_alloc(program->op_count + (size_t)1, sizeof(uint32_t));
-    CHECK_STATUS(mg_schedule(program, order), MG_OK);
+    CHECK_STATUS(mg_schedule(program, NULL, order), MG_OK);
     check_order(program, order);
     mg_memory_free(order);
 }
@@ -74,18 +74,18 @@ static mg_program *alternating(uint32_t terms) {
 static void equal_ops_come_together(void) {
     mg_program *program = alternating(100);
     uint32_t order[200];
-    CHECK_STATUS(mg_schedule(program, order), MG_OK);
+    CHECK_STATUS(mg_schedule(program, NULL, order), MG_OK);
     for (uint32_t s = 0; s < 200; s++) {
         CHECK_COUNT(order[s], s < 100 ? 2 * s : 2 * (s - 100) + 1);
     }
     mg_tape *tape = NULL;
     mg_program *copy = mg_program_copy(program);
-    CHECK_STATUS(mg_tape_new(program, 1, &tape), MG_OK);
+    CHECK_STATUS(mg_tape_new(program, 1, NULL, &tape), MG_OK);
     CHECK_COUNT(tape->run_count, 2);
     CHECK_COUNT(tape->runs[0].op, MG_OP_sin);
     CHECK_COUNT(tape->runs[0].end, 100);
     mg_tape_drop(tape);
-    CHECK_STATUS(mg_tape_new(copy, 0, &tape), MG_OK);
+    CHECK_STATUS(mg_tape_new(copy, 0, NULL, &tape), MG_OK);
     CHECK_COUNT(tape->run_count, 200);
     mg_tape_drop(tape);
 }
@@ -100,7 +100,7 @@ static void wide_ops_of_one_length_come_together(void) {
         mg_program_wide(program, MG_OP_dot, operands, i % 2 != 0 ? 5 : 3, zero, &r);
     }
     mg_program_set_outputs(program, &r, 1);
-    CHECK_STATUS(mg_schedule(program, order), MG_OK);
+    CHECK_STATUS(mg_schedule(program, NULL, order), MG_OK);
     check_order(program, order);
     for (uint32_t s = 1; s < 80; s++) {
         CHECK(order[s] % 2 == order[s - 1] % 2 || s == 40);
@@ -160,7 +160,7 @@ static void random_programs_run_as_op_by_op(void) {
     for (int i = 0; i < 3000; i++) {
         mg_program *program = program_random((uint32_t)(1 + random_below(MOST_OPS)));
         mg_tape *tape = NULL;
-        CHECK_STATUS(mg_tape_new(program, i % 4 != 0, &tape), MG_OK);
+        CHECK_STATUS(mg_tape_new(program, i % 4 != 0, NULL, &tape), MG_OK);
         const arrays at = {.numbers = zeros(mg_tape_room(tape)),
                            .residuals = zeros(tape->residual_count),
                            .adjoints = zeros(tape->place_count)};
@@ -185,7 +185,7 @@ static mg_status make_a_tape(void) {
     if (program == NULL) {
         return MG_NO_MEMORY;
     }
-    mg_status status = mg_tape_new(program, 1, &tape);
+    mg_status status = mg_tape_new(program, 1, NULL, &tape);
     if (status == MG_OK) {
         mg_tape_drop(tape);
     }

@@ -84,7 +84,7 @@ static void compare_runs(const mg_tape *tape, int grouped, const arrays *at) {
 /* Takes the program over. */
 static void run(mg_program *program, int grouped) {
     mg_tape *tape = NULL;
-    REQUIRE(mg_tape_new(program, grouped, &tape) == MG_OK);
+    REQUIRE(mg_tape_new(program, grouped, NULL, &tape) == MG_OK);
     const arrays at = {
         .numbers = numbers(mg_tape_room(tape)),
         .residuals = numbers(tape->residual_count),
