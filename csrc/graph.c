@@ -32,8 +32,9 @@ static size_t propagate_block(mg_node *node, uint16_t epoch) {
     return added;
 }
 
-/* Adds what flows from `node` into its operands, and marks them: see mg_reach. */
-MG_ALWAYS_INLINE size_t propagate(mg_node *node, uint16_t epoch) {
+/* Adds what flows from `node` into its operands, and marks them: see mg_reach. A step by hand has
+   no watch. */
+MG_ALWAYS_INLINE size_t propagate(mg_node *node, uint16_t epoch, mg_watch *watch) {
     const double g = node->grad;
     const double r = node->data;
     mg_node *x = mg_node_left(node)->node;
@@ -92,7 +93,7 @@ MG_ALWAYS_INLINE size_t propagate(mg_node *node, uint16_t epoch) {
         added += propagate_block(node, epoch);
         break;
     case MG_OP_network:
-        added += mg_net_propagate_network(node, epoch);
+        added += mg_net_propagate_network(node, epoch, watch);
         break;
     case MG_OP_network_output:
         added += mg_net_propagate_network_output(node, epoch);
@@ -108,7 +109,7 @@ MG_ALWAYS_INLINE size_t propagate(mg_node *node, uint16_t epoch) {
     return added;
 }
 
-void mg_graph_step(mg_node *node) { propagate(node, 0); }
+void mg_graph_step(mg_node *node) { propagate(node, 0, NULL); }
 
 void mg_graph_partials(mg_node *node, double *d) {
     mg_node *x = mg_node_left(node)->node;
@@ -187,9 +188,15 @@ MG_ALWAYS_INLINE void prefetch_operands(const mg_node *node) {
 
 /* What outputs of a network have added to its adjoints counts as flowed, since they behave as if
    computed from inputs and parameters directly. A pass that stops between outputs and network must
-   send it on, or the next pass would find it there. */
-static void complete_network(mg_node *node) {
-    if (node->op == MG_OP_network && mg_net_is_hidden(node)) {
+   send it on, or the next pass would find it there. Sending it through a long tape would make an
+   interrupt wait; forgetting it is as if the interrupt had come before the outputs. */
+static void complete_network(mg_node *node, mg_status stopped) {
+    if (node->op != MG_OP_network || !mg_net_is_hidden(node)) {
+        return;
+    }
+    if (stopped == MG_INTERRUPTED && mg_net_is_tape(node)) {
+        mg_net_forget(mg_node_block(node));
+    } else {
         mg_graph_step(node);
     }
 }
@@ -205,7 +212,7 @@ static void complete_networks(mg_arena *arena, uint32_t run, uint16_t epoch, siz
         while (node != first) {
             node = mg_slot_before(node);
             if (node->mark == epoch && node->run == run && mg_node_is_interior(node)) {
-                complete_network(node);
+                complete_network(node, MG_INTERRUPTED);
                 if (--pending == 0) {
                     return;
                 }
@@ -217,6 +224,7 @@ static void complete_networks(mg_arena *arena, uint32_t run, uint16_t epoch, siz
 static mg_status sweep(mg_graph *graph, mg_node *root) {
     mg_arena *arena = &graph->arena;
     const uint16_t epoch = mg_arena_next_epoch(arena);
+    mg_watch watch = {.poll = graph->hooks.poll, .apart = graph->hooks.apart};
     size_t pending = 1;
     uint32_t until_poll = POLL_RUNS;
     root->mark = epoch;
@@ -235,20 +243,22 @@ static mg_status sweep(mg_graph *graph, mg_node *root) {
                         (const mg_node *)((const char *)node - PREFETCH_SLOTS * MG_SLOT_BYTES));
                 }
                 if (node->mark == epoch && node->run == run) {
-                    pending += propagate(node, epoch);
+                    pending += propagate(node, epoch, &watch);
                     /* Leaves get here as well, uncounted. */
                     if (mg_node_is_interior(node) && --pending == 0) {
-                        return MG_OK;
+                        return watch.status;
                     }
                 }
             }
         }
-        if (--until_poll == 0) {
+        /* When a step has been stopped, those of its run that follow it make no difference. */
+        if (watch.status == MG_OK && --until_poll == 0) {
             until_poll = POLL_RUNS;
-            if (graph->hooks.poll != NULL && graph->hooks.poll()) {
-                complete_networks(arena, run, epoch, pending);
-                return MG_INTERRUPTED;
-            }
+            mg_watch_ask(&watch);
+        }
+        if (watch.status != MG_OK) {
+            complete_networks(arena, run, epoch, pending);
+            return watch.status;
         }
     }
     return MG_OK;
@@ -256,6 +266,7 @@ static mg_status sweep(mg_graph *graph, mg_node *root) {
 
 /* Executes the nodes from `*done` on, and counts there. */
 static mg_status execute(mg_graph *graph, const mg_order *order, size_t *done, mg_node **culprit) {
+    mg_watch watch = {.poll = graph->hooks.poll, .apart = graph->hooks.apart};
     for (; *done < order->count; ++*done) {
         mg_node *node = order->nodes[*done];
         if (culprit != NULL && !isfinite(node->grad)) {
@@ -268,12 +279,19 @@ static mg_status execute(mg_graph *graph, const mg_order *order, size_t *done, m
             if (status != MG_OK) {
                 return status;
             }
+        } else if (node->op == MG_OP_network) {
+            /* Whoever goes on meanwhile must leave the call as it is. */
+            graph->arena.sweeping++;
+            propagate(node, 0, &watch);
+            graph->arena.sweeping--;
         } else {
             mg_graph_step(node);
         }
-        if (*done % POLL_NODES == POLL_NODES - 1 && graph->hooks.poll != NULL &&
-            graph->hooks.poll()) {
-            return MG_INTERRUPTED;
+        if (*done % POLL_NODES == POLL_NODES - 1 && watch.status == MG_OK) {
+            mg_watch_ask(&watch);
+        }
+        if (watch.status != MG_OK) {
+            return watch.status;
         }
     }
     return MG_OK;
@@ -298,7 +316,7 @@ static mg_status backward_listed(mg_graph *graph, mg_node *root, int depth_first
         size_t done = 0;
         status = execute(graph, &order, &done, culprit);
         for (; done < order.count; done++) {
-            complete_network(order.nodes[done]);
+            complete_network(order.nodes[done], status);
         }
     }
     for (size_t i = 0; i < order.count; i++) {

@@ -20,6 +20,8 @@
 typedef struct {
     /* Called now and then during long work: not 0 means stop with MG_INTERRUPTED. */
     int (*poll)(void);
+    /* See mg_watch in sweep.h; NULL: work is done where it comes up. */
+    mg_status (*apart)(mg_status (*work)(void *argument, int (*poll)(void)), void *argument);
     /* Runs the node's user closure: MG_OK or MG_CLOSURE_RAISED. */
     mg_status (*call_closure)(mg_node *node);
     /* Takes a node that has just died out of the cyclic collector and clears MG_TRACKED. Runs
@@ -46,7 +48,8 @@ typedef struct {
 /* Sets the root's grad to 1 and adds to every reachable node's grad what flows into it, newest node
    first; grads are not cleared before. The caller holds a reference to root. On MG_INTERRUPTED and
    MG_CLOSURE_RAISED the sweep stops where it is: grads hold what had flowed by then, and the graph
-   stays usable. */
+   stays usable. From a call of a compiled function that an interrupt comes in the middle of, or has
+   left behind, nothing has flowed. */
 mg_status mg_graph_backward(mg_graph *graph, mg_node *root);
 
 /* The same through the listed order, checking: MG_NOT_FINITE when a node whose grad is not

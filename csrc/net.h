@@ -100,6 +100,14 @@ int mg_net_read(mg_node *parameters);
  */
 void mg_net_backward(mg_block *call, double grad);
 
+/* The same in parts for a call of a tape, with adjoints of the caller's, one for each number and
+   all zero at first. In between belongs mg_tape_reverse. */
+void mg_net_seed(mg_block *call, double grad, double *adjoints);
+void mg_net_collect(mg_block *call, const double *adjoints);
+
+/* Sends nothing down: the adjoints of several outputs are zero then. */
+void mg_net_forget(mg_block *call);
+
 /* Adds the dense gradients to the parameters' grads; they are zero then. */
 void mg_net_deliver(mg_node *parameters);
 
@@ -121,6 +129,11 @@ static inline double *mg_call_inputs(mg_block *call) {
 static inline int mg_net_is_hidden(const mg_node *node) {
     return node->op == MG_OP_parameters ||
            (node->op == MG_OP_network && mg_net_of(mg_node_block(node)->operands[0])->nout != 1);
+}
+
+/* Whether a network node is a call of a compiled function. */
+static inline int mg_net_is_tape(const mg_node *node) {
+    return mg_net_of(mg_node_block(node)->operands[0])->tape != NULL;
 }
 
 /* Which of the inputs each node among them is. */

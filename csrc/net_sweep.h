@@ -6,8 +6,9 @@
 #include "sweep.h"
 
 /* Each adds what flows from `node`, of the op of its name, into its operands and marks them: see
-   mg_reach. */
-size_t mg_net_propagate_network(mg_node *node, uint16_t epoch);
+   mg_reach. With a watch (NULL: none) a call may be stopped; nothing flows from it then, nor from
+   those after it. */
+size_t mg_net_propagate_network(mg_node *node, uint16_t epoch, mg_watch *watch);
 size_t mg_net_propagate_parameters(mg_node *node, uint16_t epoch);
 
 static inline size_t mg_net_propagate_network_output(mg_node *node, uint16_t epoch) {

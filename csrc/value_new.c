@@ -334,10 +334,14 @@ static int check_init(const mg_node *node, const parts *made) {
                                          "a network are made of");
         return -1;
     }
-    if (mg_node_is_interior(node) && mg_heap.arena.sweeping != 0) {
+    const mg_arena *arena = &mg_heap.arena;
+    /* Nor may a leaf that a sweep has met become a node that it would have had to count. */
+    if (arena->sweeping != 0 &&
+        (mg_node_is_interior(node) ||
+         (made->block != NULL && !(node->flags & MG_FOREIGN) && node->mark == arena->epoch))) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "Value.__init__ cannot change the children of a node while "
-                        "a backward pass is under way");
+                        "Value.__init__ cannot change the children of a node while a backward pass "
+                        "is under way or a recording is lowered");
         return -1;
     }
     for (uint32_t i = 0; made->block != NULL && i < made->block->count; i++) {

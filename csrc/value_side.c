@@ -7,6 +7,7 @@
    `tracked_late` asks for mg_graph_spread_tracking before the next full collection. */
 #include "value.h"
 
+#include "value_poll.h"
 #include "value_record.h"
 
 /* NULL without an exception. */
@@ -294,6 +295,7 @@ static mg_status call_closure(mg_node *node) {
 
 mg_hooks mg_value_hooks(void) {
     return (mg_hooks){.poll = poll_signals,
+                      .apart = mg_value_apart,
                       .call_closure = call_closure,
                       .untrack = untrack,
                       .finalize = finalize,

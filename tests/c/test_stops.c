@@ -210,7 +210,7 @@ static int change_everything(void) {
     if (++polls == materialize_at) {
         for (mg_node *node = top; node != x;) {
             materialize(node);
-            mg_node *pair[2], **operands = pair;
+            mg_node *pair[2] = {NULL, NULL}, **operands = pair;
             mg_node_operands(node, pair, &operands);
             node = operands[0];
         }
