@@ -1,5 +1,7 @@
 #include "ops.h"
 
+#include "ops_check.h"
+
 #define SHAPE_RIGHT_LEAF MG_SHAPE_VC
 #define SHAPE_RIGHT_PARAMETER MG_SHAPE_VP
 
@@ -66,30 +68,17 @@ int mg_nary_fits(mg_op op, size_t n, double c) {
 }
 
 mg_status mg_op_check(mg_op op, double a, double b, double r) {
-    int raises = mg_op_table[op].raises;
-    if (raises == MG_NEVER || isfinite(r)) {
+    switch ((mg_raises)mg_op_table[op].raises) {
+    case MG_NEVER:
         return MG_OK;
+    case MG_OVERFLOW:
+        return check_overflow(a, b, r);
+    case MG_POLE:
+        return check_pole(a, b, r);
+    case MG_DIVISION:
+        return check_division(a, b, r);
+    case MG_POWER:
+        return check_power(a, b, r);
     }
-    if (raises == MG_DIVISION) {
-        return b == 0.0 ? MG_ZERO_DIVISION : MG_OK;
-    }
-    if (raises == MG_POWER) {
-        if (isnan(a) || isnan(b)) {
-            return MG_OK;
-        }
-        if (a == 0.0 && b < 0.0 && isfinite(b)) {
-            return MG_ZERO_POWER;
-        }
-        if (isnan(r)) {
-            return MG_COMPLEX_POWER;
-        }
-        return isfinite(a) && isfinite(b) ? MG_RANGE : MG_OK;
-    }
-    if (isnan(r)) {
-        return isnan(a) ? MG_OK : MG_DOMAIN;
-    }
-    if (!isfinite(a)) {
-        return MG_OK;
-    }
-    return raises == MG_POLE ? MG_DOMAIN : MG_RANGE;
+    return MG_OK;
 }
