@@ -12,4 +12,7 @@ typedef enum {
 /* The text of `status`; a static string, never freed. */
 const char *mg_status_text(mg_status status);
 
+/* Its name, without the MG_; the same. */
+const char *mg_status_name(mg_status status);
+
 #endif
