@@ -42,4 +42,9 @@ static inline mg_status check_power(double a, double b, double r) {
     return isfinite(a) && isfinite(b) ? MG_RANGE : MG_OK;
 }
 
+/* See ops_text.c. */
+#if defined(MG_EMBED)
+MG_EMBED(mg_ops_check_text, __FILE__);
+#endif
+
 #endif

@@ -208,4 +208,9 @@ static inline double math_hypot_second(double p, double q, double r) {
     return r == 0.0 ? 0.0 : p * (q / r);
 }
 
+/* See ops_text.c. */
+#if defined(MG_EMBED)
+MG_EMBED(mg_ops_math_text, __FILE__);
+#endif
+
 #endif

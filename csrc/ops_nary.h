@@ -409,4 +409,9 @@ static inline void nary_polyval_tangents(const double *x, const double *t, size_
     dt[n - 1] = curvature * t[n - 1] + moved_slope;
 }
 
+/* See ops_text.c. */
+#if defined(MG_EMBED)
+MG_EMBED(mg_ops_nary_text, __FILE__);
+#endif
+
 #endif

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # but not in a circle.
 CSRC_LAYERS = [
     ("memory", "status"),
-    ("ops", "ops_check", "ops_evaluate", "ops_math", "ops_nary", "ops_second"),
+    ("ops", "ops_check", "ops_evaluate", "ops_math", "ops_nary", "ops_second", "ops_text"),
     ("program", "program_bytes"),
     ("chain", "pass_*", "passes", "rewrite"),
     ("schedule", "tape", "replay", "replay_*"),
