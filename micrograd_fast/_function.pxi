@@ -231,9 +231,9 @@ cdef class FunctionCore:
         cdef uint32_t i
         cdef list outputs = []
         try:
-            tape.forward(run.slots, NULL)
+            tape.values(run)
             for i in range(tape.tape.program.output_count):
-                outputs.append(tape.leaf_of(run.slots, i))
+                outputs.append(tape.leaf_of(run, i))
         finally:
             tape.give(run)
         return tape.object_of(outputs)

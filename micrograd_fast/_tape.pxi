@@ -310,9 +310,9 @@ cdef class Tape:
         """The outputs in the structure of the result."""
         return outputs[0] if self.is_scalar else _with_objects(self.outputs, outputs, 0)
 
-    cdef object leaf_of(self, const double *slots, uint32_t i):
-        """An output as a leaf, or as a float where the function gave one."""
-        cdef double number = slots[self.tape.outputs[i]]
+    cdef object leaf_of(self, run_memory *run, uint32_t i):
+        """After values(): an output as a leaf, or as a float where the function gave one."""
+        cdef double number = run.numbers[self.tape.slot_outputs[i]]
         if self.any_plain and self.plain[i]:
             return number
         leaf = <object><PyObject *>mg_value_leaf(number)

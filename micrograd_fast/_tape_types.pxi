@@ -42,11 +42,17 @@ cdef extern from "passes.h":
                             int (*poll)() noexcept nogil, mg_program **result) nogil
 
 cdef extern from "tape.h":
+    ctypedef struct mg_slot_step:
+        uint32_t result, a, b
     ctypedef struct mg_tape:
         uint32_t holders
         mg_program *program
-        uint32_t step_count, run_count, place_count, slot_count, first_result
+        uint32_t step_count, run_count, place_count, slot_count, first_constant, first_result
+        uint32_t widest
         size_t residual_count
+        uint32_t *ops
+        mg_slot_step *slot_steps
+        uint32_t *slot_wide
         uint32_t *outputs
         uint32_t *slot_outputs
     ctypedef struct mg_failure:

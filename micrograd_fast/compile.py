@@ -28,6 +28,7 @@ Which call when:
 ``f.value_and_grad(x)``     the number and its gradient in the arguments, for optimizers
 ``f.jacobian``, ``f.vjp``   several results at once
 ``f.hessian``, ``f.hvp``    second derivatives
+``f.to_c("name")``          value and gradient as C source, for where there is no Python
 ==========================  ======================================================================
 """
 
@@ -248,7 +249,7 @@ class Function(_core.FunctionCore):
         """
         if arguments:
             arguments, _ = self._canonical(arguments, {})
-            tape = self._known(arguments) or self._tape_for(arguments, {})
+            tape = self._known(arguments, {}) or self._tape_for(arguments, {})
             numbers = tape.fill(arguments, {}) or []
         elif not self.tapes:
             raise ValueError(f"{self.__name__} has not been recorded yet: pass arguments to draw")
@@ -267,10 +268,72 @@ class Function(_core.FunctionCore):
         root = results[0] if len(results) == 1 else Value(0.0, tuple(results), "results")
         return draw_dot(root, **options)
 
-    def _known(self, arguments: tuple[Any, ...]) -> _core.Tape | None:
+    def _known(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> _core.Tape | None:
         """The tape for these arguments, if there is one."""
-        found = (tape for tape in self.tapes.values() if tape.fill(arguments, {}) is not None)
-        return next(found, None)
+        tapes = self.tapes.values()
+        return next((t for t in tapes if t.fill(arguments, keywords) is not None), None)
+
+    def to_c(self, name: str, /, *arguments: Any, **keywords: Any) -> str:
+        """The program as C: the text of a file with its value and its gradient.
+
+        name
+            str; what the function is called there
+        arguments, keywords
+            of a call, to say which recording it is, or to make it; none: the only one
+
+        The file is C99 and needs nothing but the C library (link it with ``-lm``). It compiles
+        without warnings, also with ``-Wall -Wextra -Werror -pedantic``, and gives the results of
+        ``f.value``, ``f.value_and_grad`` and ``f.vjp`` to the last bit. It defines::
+
+            int NAME(const double *inputs, const double *captured, double *outputs);
+            int NAME_gradient(const double *inputs, const double *captured, const double *seeds,
+                              double *outputs, double *gradient);
+
+        ``inputs`` and ``outputs`` are the numbers of the arguments and of the result in their
+        order, which a comment at the top of the file lists; ``captured`` those of the captured
+        Values, or NULL for what these are now. ``seeds`` has a number for each output, or is NULL
+        for ones; ``gradient`` takes the derivatives of the sum of seeds times outputs, by the
+        inputs and, behind these, by what is captured. Both return 0, or where the call would raise
+        a code that the comment explains, and then have written nothing. Any number of threads may
+        call them; all that the file defines begins with NAME, so files can be put together.
+
+        Raises ValueError where there is no recording or more than one to choose from, and for a
+        name that is none in C.
+
+        >>> from micrograd_fast import compile
+        >>> f = compile(lambda x, y: x * y + y)
+        >>> f.value(2.0, 3.0)
+        9.0
+        >>> print(f.to_c("f").partition("static int f_values_0")[2].partition("return")[0])
+        (double *restrict v) {
+            int status = 0;
+            (void)v;
+            { const double a = v[0], b = v[1]; v[2] = a * b; }
+            { const double a = v[2], b = v[1]; v[2] = a + b; }
+        <BLANKLINE>
+        """
+        from . import _c_names, _emit  # not for every import of the package
+
+        _c_names.check_name(name)
+        if arguments or keywords:
+            arguments, keywords = self._canonical(arguments, keywords)
+            tape = self._known(arguments, keywords) or self._tape_for(arguments, keywords)
+        elif not self.tapes:
+            raise ValueError(f"{self.__name__} has not been recorded yet: pass arguments to to_c")
+        elif len(self.tapes) > 1:
+            raise ValueError(
+                f"{self.__name__} has {len(self.tapes)} recordings: pass arguments to to_c, behind "
+                "the name, to say which"
+            )
+        else:
+            (tape,) = self.tapes.values()
+        return _emit.source(
+            tape,
+            name,
+            f"{self.__name__}{self._signature(tape)}",
+            self._input_names(tape),
+            tape.outputs.names("result"),
+        )
 
     def bind(self, params: Any) -> Function:
         """The same function of other Values in place of those captured, as a Function of its own.

@@ -39,6 +39,7 @@ PACKAGE_LAYERS = [
     ("engine",),
     ("functional",),
     ("_digraph", "_excerpt", "_layout", "draw"),
+    ("_c_names", "_emit", "_emit_steps", "_formulas"),
     ("_listing", "_no_grad", "_recording", "_tape_file", "compile"),
     ("_archive", "_arguments", "_fused", "_layers", "_module", "nn"),
     ("arrays",),
