@@ -28,7 +28,7 @@ Which call when:
 ``f.value_and_grad(x)``     the number and its gradient in the arguments, for optimizers
 ``f.jacobian``, ``f.vjp``   several results at once
 ``f.hessian``, ``f.hvp``    second derivatives
-``f.to_c("name")``          value and gradient as C source, for where there is no Python
+``f.to_c("name")``          C source of the value and the gradient, for where there is no Python
 ==========================  ======================================================================
 """
 

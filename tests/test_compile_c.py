@@ -266,7 +266,7 @@ def long_function(steps):
 @each_compiler
 def test_long_programs_and_calls_from_threads(tmp_path, compiler):
     """Many blocks, and working memory that is allocated."""
-    function = compile(long_function(2500 if PROGRAMS < 1000 else 60000))
+    function = compile(long_function(2500 if PROGRAMS < 1000 else 105000))
     x = [0.1, -0.2, 0.3]
     function.value(x)
     text = function.to_c("f0")
