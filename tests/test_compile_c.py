@@ -61,7 +61,7 @@ def check_group(seeds, folder, compiler, flags):
 def test_random_programs_agree(tmp_path, compiler, first):
     """Eager code, the replay, the replay of a copy, and the C."""
     seeds = range(first, min(first + 100, PROGRAMS))
-    check_group(seeds, tmp_path, compiler, STRICT if first == 0 else (*STRICT, "-O1"))
+    check_group(seeds, tmp_path, compiler, STRICT)
 
 
 @with_a_compiler
