@@ -502,11 +502,17 @@ cdef tuple _split_last(tuple args, str method, str what):
     return args[:-1], args[-1]
 
 
+cdef size_t _swept = 0
+
+
 cdef int _between_sweeps(Tape tape) except -1:
     """Many short sweeps are as long as a long one."""
+    global _swept
     if mg_check_signals():
         return -1
-    if tape.tape.step_count > LONG_RUN // 10:
+    _swept += tape.tape.step_count + <size_t>tape.tape.program.input_count
+    if _swept > LONG_RUN:
+        _swept = 0
         with nogil:
             pass
     return 0

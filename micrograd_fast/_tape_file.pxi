@@ -1,9 +1,9 @@
 # Tapes as bytes: the program by csrc/program_bytes.c, structures as what JSON can hold.
 
 cdef extern from "program_bytes.h":
-    mg_status mg_program_to_bytes(const mg_program *program, uint8_t **content, size_t *size)
+    mg_status mg_program_to_bytes(const mg_program *program, uint8_t **content, size_t *size) nogil
     mg_status mg_program_from_bytes(const uint8_t *content, size_t size, mg_program **program,
-                                    const char **why)
+                                    const char **why) nogil
 
 
 class TapeError(ValueError):
@@ -25,7 +25,16 @@ def program_bytes(Tape tape):
     """The program of a tape as bytes."""
     cdef uint8_t *content = NULL
     cdef size_t size = 0
-    if mg_program_to_bytes(tape.tape.program, &content, &size) != MG_OK:
+    cdef const mg_program *program = tape.tape.program
+    cdef mg_status status
+    if program.op_count < LONG_RUN:
+        status = mg_program_to_bytes(program, &content, &size)
+    else:
+        mg_memory_share(1)
+        with nogil:
+            status = mg_program_to_bytes(program, &content, &size)
+        mg_memory_share(-1)
+    if status != MG_OK:
         raise MemoryError("no memory to write a compiled function")
     try:
         return (<char *>content)[:size]
@@ -39,8 +48,17 @@ def tape_from_bytes(bytes content, Py_ssize_t argument_count, tuple captured, bi
     cdef mg_program *program = NULL
     cdef const char *why = NULL
     cdef Tape made = Tape()
-    cdef mg_status status = mg_program_from_bytes(<const uint8_t *><const char *>content,
-                                                  len(content), &program, &why)
+    cdef const uint8_t *first = <const uint8_t *><const char *>content
+    cdef size_t size = len(content)
+    cdef mg_status status
+    # An op takes 5 bytes or more.
+    if size < 5 * LONG_RUN:
+        status = mg_program_from_bytes(first, size, &program, &why)
+    else:
+        mg_memory_share(1)
+        with nogil:
+            status = mg_program_from_bytes(first, size, &program, &why)
+        mg_memory_share(-1)
     if status == MG_NO_MEMORY:
         raise MemoryError("no memory to load a compiled function")
     if status != MG_OK:
