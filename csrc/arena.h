@@ -34,7 +34,7 @@ typedef struct mg_page mg_page;
 struct mg_page {
     mg_page *next, *previous; /* every page */
     mg_page *next_ready, *previous_ready;
-    uint32_t *cells;    /* of lower.c while it runs; else NULL */
+    uint32_t *cells;    /* see cells.h; NULL outside of walks */
     uint32_t live_runs; /* runs of this page with a live node, and the open run */
     uint16_t is_ready;
     uint16_t is_due; /* became ready while it was open: push it when its run closes */

@@ -1,45 +1,20 @@
-/* Every node that is met has a *cell*, which says where it stands: nothing yet, pending (an
-   interior node still to be written down) or the reference that it has become. The cells of the
-   nodes of a page lie in an array at the page, made when the first of them is met; the cell of a
-   foreign node is its run number, which the log does not need. Outside lowering no page has cells,
-   and the run of every foreign node is UNSEEN.
+/* Collects what the outputs depend on, newest first, and writes it down from the other end. Cells
+   (cells.h) say where each node stands: not met, pending (an interior node still to be written
+   down), captured, or the reference that it has become.
 
-   While `poll` runs, others may come here. A second lowering then finds no cells either: it *parks*
-   those of the first, whose lists know them, until it ends. Nodes that have been met stay alive,
-   since the outputs hold them; and as `sweeping` is raised, their operands stay, but for one thing:
-   an inline constant may become a leaf, which nobody has met. */
+   While `poll` runs, others may come here; see cells.h. As `sweeping` is raised, the operands of
+   nodes that have been met stay, but for one thing: an inline constant may become a leaf, which
+   nobody has met. */
 #include "lower.h"
 
+#include "cells.h"
 #include "nary.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define UNSEEN UINT32_MAX
 #define PENDING (UINT32_MAX - 1)
 #define CAPTURED (UINT32_MAX - 2)
-
-#if defined(__GNUC__)
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#else
-#define LIKELY(x) (x)
-#endif
-
-typedef struct {
-    void *items;
-    uint32_t count, room;
-} list;
-
-/* The cells of a page, and the cell of a foreign node. */
-typedef struct {
-    mg_page *page;
-    uint32_t *cells;
-} page_cells;
-
-typedef struct {
-    mg_node *node;
-    uint32_t cell; /* while it is parked */
-} foreign_cell;
 
 /* A constant that has been written down; ref 0 is that of no constant. Code uses few, again and
    again. */
@@ -52,28 +27,22 @@ typedef struct {
 
 _Static_assert(KNOWN_CONSTANTS == 1 << (64 - 58), "constant_ref takes that many bits of a hash");
 
-typedef struct lowering lowering;
-struct lowering {
+typedef struct {
     mg_arena *arena;
     const mg_recorded *recorded;
     int (*poll)(void);
-    lowering *outer; /* parked */
     uint32_t worked; /* operands since `poll` was called */
     mg_program *program;
-    list pages;    /* page_cells */
-    list foreign;  /* foreign_cell: of those with a cell that is set */
-    list interior; /* mg_node *: to be written down, newest first */
-    list captured; /* mg_node * */
-    list operands; /* mg_ref: room for a wide op */
+    mg_cells cells;
+    mg_list interior; /* mg_node *: to be written down, newest first */
+    mg_list captured; /* mg_node * */
+    mg_list operands; /* mg_ref: room for a wide op */
     uint32_t pending;
     uint32_t newest; /* run of the newest pending node */
     uint64_t wide;   /* how many of these writing the interior nodes down will take */
     known constants[KNOWN_CONSTANTS];
     mg_node *culprit;
-};
-
-/* The one under way; all others are parked. */
-static lowering *innermost;
+} lowering;
 
 /* So many operands between two calls of `poll`: some milliseconds. */
 #define POLL_OPERANDS 32768
@@ -88,121 +57,6 @@ static mg_status work(lowering *at, uint32_t operands) {
     }
     at->worked = 0;
     return at->poll != NULL && at->poll() ? MG_INTERRUPTED : MG_OK;
-}
-
-static mg_status reserve(list *of, uint32_t count, size_t size) {
-    if (count <= of->room) {
-        return MG_OK;
-    }
-    if (count >= MG_PROGRAM_LIMIT) {
-        return MG_TOO_LARGE;
-    }
-    uint32_t room = count + count / 2 + 64;
-    void *items = mg_memory_resize(of->items, room, size);
-    if (items == NULL) {
-        return MG_NO_MEMORY;
-    }
-    of->items = items;
-    of->room = room;
-    return MG_OK;
-}
-
-static mg_status append(list *to, void *item) {
-    mg_status status = reserve(to, to->count + 1, sizeof(void *));
-    if (status == MG_OK) {
-        ((void **)to->items)[to->count++] = item;
-    }
-    return status;
-}
-
-/* --- cells --- */
-
-static mg_page *page_of(const mg_node *node) {
-    return (mg_page *)((uintptr_t)node & ~(uintptr_t)(MG_PAGE_BYTES - 1));
-}
-
-static uint32_t *cell_in(const mg_page *page, const mg_node *node) {
-    return &page->cells[((uintptr_t)node - (uintptr_t)page - MG_PAGE_HEADER) / MG_SLOT_BYTES];
-}
-
-/* The cell of a node that has been met. */
-static uint32_t *cell_of(mg_node *node) {
-    return node->flags & MG_FOREIGN ? &node->run : cell_in(page_of(node), node);
-}
-
-/* The cell of any node; NULL when out of memory. */
-static uint32_t *meet(lowering *at, mg_node *node) {
-    if (node->flags & MG_FOREIGN) {
-        if (node->run == UNSEEN) {
-            if (reserve(&at->foreign, at->foreign.count + 1, sizeof(foreign_cell)) != MG_OK) {
-                return NULL;
-            }
-            ((foreign_cell *)at->foreign.items)[at->foreign.count++].node = node;
-        }
-        return &node->run;
-    }
-    mg_page *page = page_of(node);
-    if (page->cells == NULL) {
-        if (reserve(&at->pages, at->pages.count + 1, sizeof(page_cells)) != MG_OK) {
-            return NULL;
-        }
-        uint32_t *cells = mg_memory_alloc(MG_PAGE_SLOTS, sizeof(uint32_t));
-        if (cells == NULL) {
-            return NULL;
-        }
-        memset(cells, 0xff, MG_PAGE_SLOTS * sizeof(uint32_t));
-        ((page_cells *)at->pages.items)[at->pages.count++] = (page_cells){page, cells};
-        page->cells = cells;
-    }
-    return cell_in(page, node);
-}
-
-/* Takes the cells off the nodes. */
-static void park(lowering *at) {
-    for (uint32_t i = 0; i < at->pages.count; i++) {
-        ((page_cells *)at->pages.items)[i].page->cells = NULL;
-    }
-    for (uint32_t i = 0; i < at->foreign.count; i++) {
-        foreign_cell *of = &((foreign_cell *)at->foreign.items)[i];
-        of->cell = of->node->run;
-        of->node->run = UNSEEN;
-    }
-}
-
-static void unpark(lowering *at) {
-    for (uint32_t i = 0; i < at->pages.count; i++) {
-        page_cells *of = &((page_cells *)at->pages.items)[i];
-        of->page->cells = of->cells;
-    }
-    for (uint32_t i = 0; i < at->foreign.count; i++) {
-        foreign_cell *of = &((foreign_cell *)at->foreign.items)[i];
-        of->node->run = of->cell;
-    }
-}
-
-static void begin(lowering *at) {
-    at->outer = innermost;
-    if (at->outer != NULL) {
-        park(at->outer);
-    }
-    innermost = at;
-    at->arena->sweeping++;
-}
-
-static void end(lowering *at) {
-    at->arena->sweeping--;
-    park(at);
-    for (uint32_t i = 0; i < at->pages.count; i++) {
-        mg_memory_free(((page_cells *)at->pages.items)[i].cells);
-    }
-    innermost = at->outer;
-    if (at->outer != NULL) {
-        unpark(at->outer);
-    }
-    mg_memory_free(at->pages.items);
-    mg_memory_free(at->foreign.items);
-    mg_memory_free(at->interior.items);
-    mg_memory_free(at->operands.items);
 }
 
 /* --- constants --- */
@@ -232,16 +86,16 @@ static mg_status refuse(lowering *at, mg_node *node) {
 /* Takes note of a node that something depends on. */
 static mg_status reach(lowering *at, mg_node *node) {
     const mg_node *floor = at->recorded->floor;
-    uint32_t *cell = meet(at, node);
+    uint32_t *cell = mg_cells_meet(&at->cells, node);
     if (cell == NULL) {
         return MG_NO_MEMORY;
     }
-    if (*cell != UNSEEN) {
+    if (*cell != MG_UNSEEN) {
         return MG_OK;
     }
     if (floor != NULL && mg_node_is_older(node, floor)) {
         *cell = CAPTURED;
-        return append(&at->captured, node);
+        return mg_list_append(&at->captured, node);
     }
     if (mg_node_is_interior(node)) {
         if (!mg_op_is_row(node->op) || (node->flags & (MG_CLOSURE | MG_FOREIGN)) != 0) {
@@ -256,7 +110,7 @@ static mg_status reach(lowering *at, mg_node *node) {
         return constant_ref(at, node->data, cell);
     }
     *cell = CAPTURED;
-    return append(&at->captured, node);
+    return mg_list_append(&at->captured, node);
 }
 
 /* Adds up what writing the node down will take. */
@@ -272,7 +126,7 @@ static void measure(lowering *at, mg_node *node) {
 static mg_status expand(lowering *at, mg_node *node) {
     mg_node *pair[2], **operands = pair;
     uint32_t count = mg_node_operands(node, pair, &operands), done = 0;
-    mg_status status = append(&at->interior, node);
+    mg_status status = mg_list_append(&at->interior, node);
     at->pending--;
     measure(at, node);
     while (status == MG_OK && done < count) {
@@ -300,7 +154,8 @@ static mg_status collect(lowering *at) {
         mg_node *first = mg_run_first(arena, run), *node = mg_run_end(arena, run);
         while (status == MG_OK && node != first && at->pending != 0) {
             node = mg_slot_before(node);
-            if (node->run == run && *cell_in(page, node) == PENDING && mg_node_is_interior(node)) {
+            if (node->run == run && *mg_cell_in(page, node) == PENDING &&
+                mg_node_is_interior(node)) {
                 status = expand(at, node);
             }
         }
@@ -350,7 +205,7 @@ static mg_status number_captured(lowering *at) {
     }
     sort_captured(captured, at->captured.count);
     for (uint32_t i = 0; status == MG_OK && i < at->captured.count; i++) {
-        *cell_of(captured[i]) = mg_ref_make(MG_REF_INPUT, given + i);
+        *mg_cell_of(captured[i]) = mg_ref_make(MG_REF_INPUT, given + i);
         status = work(at, 1);
     }
     at->program->input_count = given + at->captured.count;
@@ -369,9 +224,9 @@ static mg_status reserve_program(lowering *at) {
 
 /* What an operand has become. */
 static mg_status operand_ref(lowering *at, mg_node *node, mg_ref *ref) {
-    if (LIKELY((node->flags & MG_FOREIGN) != 0 || page_of(node)->cells != NULL)) {
-        *ref = *cell_of(node);
-        if (LIKELY(*ref != UNSEEN)) {
+    if (MG_LIKELY((node->flags & MG_FOREIGN) != 0 || mg_page_of(node)->cells != NULL)) {
+        *ref = *mg_cell_of(node);
+        if (MG_LIKELY(*ref != MG_UNSEEN)) {
             return MG_OK;
         }
     }
@@ -382,7 +237,7 @@ static mg_status operand_ref(lowering *at, mg_node *node, mg_ref *ref) {
 static mg_status write_wide(lowering *at, mg_node *node, mg_ref *ref) {
     const mg_block *block = mg_node_block(node);
     const uint32_t size = mg_op_table[node->op].arity == MG_ANY_ARITY ? block->size : block->count;
-    mg_status status = reserve(&at->operands, size, sizeof(mg_ref));
+    mg_status status = mg_list_reserve(&at->operands, size, sizeof(mg_ref));
     mg_ref *operands = at->operands.items, parameter;
     if (status != MG_OK) {
         return status;
@@ -438,10 +293,10 @@ static mg_status write(lowering *at, mg_node *node, mg_ref *ref) {
 
 static mg_status write_outputs(lowering *at) {
     const mg_recorded *recorded = at->recorded;
-    mg_status status = reserve(&at->operands, recorded->output_count, sizeof(mg_ref));
+    mg_status status = mg_list_reserve(&at->operands, recorded->output_count, sizeof(mg_ref));
     mg_ref *refs = at->operands.items;
     for (uint32_t i = 0; status == MG_OK && i < recorded->output_count; i++) {
-        refs[i] = *cell_of(recorded->outputs[i]);
+        refs[i] = *mg_cell_of(recorded->outputs[i]);
         status = work(at, 1);
     }
     return status == MG_OK ? mg_program_set_outputs(at->program, refs, recorded->output_count)
@@ -452,7 +307,7 @@ static mg_status lower(lowering *at) {
     const mg_recorded *recorded = at->recorded;
     mg_status status = MG_OK;
     for (uint32_t i = 0; status == MG_OK && i < recorded->input_count; i++) {
-        uint32_t *cell = meet(at, recorded->inputs[i]);
+        uint32_t *cell = mg_cells_meet(&at->cells, recorded->inputs[i]);
         if (cell == NULL) {
             return MG_NO_MEMORY;
         }
@@ -475,7 +330,7 @@ static mg_status lower(lowering *at) {
     for (uint32_t i = at->interior.count, written; status == MG_OK && i-- > 0;) {
         mg_node *node = ((mg_node **)at->interior.items)[i];
         written = at->program->wide_count;
-        status = write(at, node, cell_of(node));
+        status = write(at, node, mg_cell_of(node));
         written = at->program->wide_count - written;
         status = status == MG_OK ? work(at, written + 1) : status;
     }
@@ -487,11 +342,15 @@ mg_status mg_lower(mg_arena *arena, const mg_recorded *recorded, int (*poll)(voi
     lowering at = {.arena = arena, .recorded = recorded, .poll = poll};
     mg_status status = MG_NO_MEMORY;
     at.program = mg_program_new(recorded->input_count);
-    begin(&at);
+    arena->sweeping++;
+    mg_cells_begin(&at.cells);
     if (at.program != NULL) {
         status = lower(&at);
     }
-    end(&at);
+    mg_cells_end(&at.cells);
+    arena->sweeping--;
+    mg_memory_free(at.interior.items);
+    mg_memory_free(at.operands.items);
     if (status != MG_OK) {
         mg_program_free(at.program);
         mg_memory_free(at.captured.items);

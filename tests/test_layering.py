@@ -25,7 +25,7 @@ CSRC_LAYERS = [
     ("program", "program_bytes"),
     ("chain", "pass_*", "passes", "rewrite"),
     ("schedule", "tape", "replay", "replay_*"),
-    ("arena", "node"),
+    ("arena", "cells", "node"),
     ("nary", "net", "net_sweep", "optim", "sweep"),
     ("graph", "lower", "order", "release"),
     ("value", "value_*"),
