@@ -13,6 +13,10 @@ Init: TypeAlias = str | Callable[[], float]
 Seed: TypeAlias = int | random.Random | None
 
 
+# Far more than memory holds, so that a slip is an error at once instead of the end of all memory.
+LARGEST_SIZE = 10**9
+
+
 def size_of(size: SupportsIndex, name: str) -> int:
     """``size`` as an int of at least 1; ``name`` says in the error which argument it was."""
     try:
@@ -21,6 +25,8 @@ def size_of(size: SupportsIndex, name: str) -> int:
         raise TypeError(f"{name} must be an int, got {type(size).__name__}") from None
     if number < 1:
         raise ValueError(f"{name} must be at least 1, got {number}")
+    if number > LARGEST_SIZE:
+        raise ValueError(f"{name} must be at most {LARGEST_SIZE:,}, got {number:,}")
     return number
 
 

@@ -1,5 +1,6 @@
 """Neuron, Layer, MLP, Linear and RMSNorm: a call is one native loop (csrc/value_net.c)."""
 
+import math
 import operator
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -323,6 +324,8 @@ class RMSNorm(Fused):
     def __init__(self, dim: SupportsIndex, eps: float = 1e-5) -> None:
         self.w = [Value(1.0) for _ in range(size_of(dim, "dim"))]
         self.eps = float(eps)
+        if not 0.0 <= self.eps < math.inf:
+            raise ValueError(f"eps must be finite and not negative, got {self.eps!r}")
 
     def _compose(self, x: Any) -> list[Value]:
         inputs = inputs_of(x, len(self.w), self)

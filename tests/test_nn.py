@@ -155,6 +155,7 @@ def test_sizes_may_be_numpy_integers_and_any_iterable():
         (lambda: Neuron(0), "nin must be at least 1, got 0"),
         (lambda: Layer(2, -1), "nout must be at least 1, got -1"),
         (lambda: MLP(2, [3, 0]), "nouts[1] must be at least 1, got 0"),
+        (lambda: MLP(10**12, [1]), "nin must be at most 1,000,000,000, got 1,000,000,000,000"),
         (lambda: MLP(2, []), "nouts must hold at least 1 layer size, got 0"),
     ],
 )

@@ -61,6 +61,12 @@ def test_weights_and_eps_may_be_replaced():
         norm(x)
 
 
+@pytest.mark.parametrize("eps", [-1e-5, float("inf"), float("nan")])
+def test_an_eps_that_would_make_nan_is_refused(eps):
+    with pytest.raises(ValueError, match="eps must be finite and not negative, got"):
+        RMSNorm(3, eps)
+
+
 @pytest.mark.parametrize("how", ["a number as weight", "an int as eps", "a tuple of weights"])
 def test_what_the_core_cannot_plan_is_composed(how):
     norm, x = norm_of(3), [Value(0.5), -1.5, Value(2.0)]
