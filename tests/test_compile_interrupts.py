@@ -304,6 +304,14 @@ def test_threads_record_while_one_is_lowered():
 # --- backward passes through calls ---
 
 
+def is_sweeping():
+    try:
+        _core.compact_log()
+    except RuntimeError:
+        return True
+    return False
+
+
 def repeated(count):
     """Calls of a long function beside each other: a pass takes `count` times as long."""
     f, x = long_function(), Value(0.5)
@@ -382,14 +390,17 @@ def test_a_handler_may_differentiate_the_call_that_is_being_differentiated():
     y = Value(0.5)
     alone = long_function()(y)[1]
     alone.backward()
-    expected_alone, seen = y.grad, []
+    expected_alone, seen, refused = y.grad, [], []
 
     def handler(number, frame):
         y.grad = alone.grad = 0.0
         alone.backward()
         seen.append(y.grad)
-        with pytest.raises(RuntimeError, match="cannot change the children"):
-            outs[0][0].__init__(0.0)
+        # Not if the signal has come just before or after the pass.
+        if is_sweeping():
+            with pytest.raises(RuntimeError, match="cannot change the children"):
+                outs[0][0].__init__(0.0)
+            refused.append(1)
         outs[0][0]._local_grads  # noqa: B018
 
     for backward in (root.backward, lambda: root.backward(check=True)):
@@ -399,6 +410,7 @@ def test_a_handler_may_differentiate_the_call_that_is_being_differentiated():
         handled(backward, handler, 0.002, 0.004)
         assert x.grad == expected
     assert set(seen) == {expected_alone}
+    assert refused
 
 
 def test_many_short_calls_are_interrupted_too():
