@@ -27,3 +27,12 @@ def capturing_node(x):
 
     out._backward = step
     return out
+
+
+def is_sweeping():
+    """Whether a pass is walking over nodes: a signal handler may run just before or after it."""
+    try:
+        _core.compact_log()
+    except RuntimeError:
+        return True
+    return False

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from robustness import is_sweeping
 
 import micrograd_fast
 from micrograd_fast import Function, RecordingError, Value, _core, no_grad
@@ -302,14 +303,6 @@ def test_threads_record_while_one_is_lowered():
 
 
 # --- backward passes through calls ---
-
-
-def is_sweeping():
-    try:
-        _core.compact_log()
-    except RuntimeError:
-        return True
-    return False
 
 
 def repeated(count):
