@@ -45,16 +45,16 @@ def status_texts():
 
 def tape_slots(Tape tape):
     """The slots of a tape (csrc/tape.h), of which the inputs have the first: the first of the
-    constants, the first of the results, how many there are, and those of the outputs."""
+    constants, the first of the results, how many there are, how many operands the widest step has,
+    and the slots of the outputs."""
     cdef uint32_t i
     return (tape.tape.first_constant, tape.tape.first_result, tape.tape.slot_count,
+            tape.tape.widest,
             [tape.tape.slot_outputs[i] for i in range(tape.tape.program.output_count)])
 
 
 def tape_constants(Tape tape):
-    """The constants, and how many operands the widest step has."""
-    return ([tape.tape.program.constants[i] for i in range(tape.tape.program.constant_count)],
-            tape.tape.widest)
+    return [tape.tape.program.constants[i] for i in range(tape.tape.program.constant_count)]
 
 
 def tape_steps(Tape tape):

@@ -88,14 +88,14 @@ class Steps:
 
     def __init__(self, tape: _core.Tape, name: str, formulas: Formulas) -> None:
         self._name, self._formulas = name, formulas
-        self.first_constant, self._first_result, end, outputs = _core.tape_slots(tape)
-        self._constants, self.scratch = _core.tape_constants(tape)
+        first_constant, first_result, end, self.scratch, outputs = _core.tape_slots(tape)
+        self.first_constant, self._first_result = first_constant, first_result
+        self._constants = _core.tape_constants(tape)
         steps = _core.tape_steps(tape)
         # Constants are written as such, but where they are found by an index they need slots.
         indexed = [slot for code, _, slots in steps if not _TEXTS[code][1] for slot in slots[:-1]]
-        self.constants = (
-            self._constants if any(map(self._is_constant, [*indexed, *outputs])) else []
-        )
+        used = any(map(self._is_constant, [*indexed, *outputs]))
+        self.constants = self._constants if used else []
         self.outputs = [self._index(slot) for slot in outputs]
         self.slots = self._index(end)
         self.operands: list[int] = []

@@ -13,8 +13,8 @@ from . import _core
 
 __all__ = ["Formulas", "words"]
 
-# Functions and macros of the C library with one right result, so that a compiler may as well work them
-# out, and words before a parenthesis that call nothing.
+# Functions and macros of the C library with one right result, so that a compiler may as well work
+# them out, and words before a parenthesis that call nothing.
 _EXACT = frozenset("fabs floor ceil sqrt copysign fmax isnan isinf isfinite memcpy".split())
 _STATEMENTS = frozenset("if for while switch return sizeof".split())
 _OF_TWO = frozenset("pow atan2 hypot fmod".split())

@@ -31,7 +31,7 @@ def expensive_sum(seconds):
         for _ in range(more):
             total = total + x.sin()
         terms += more
-        # The least: a sweep over new pages, or on a busy machine, is charged with more than its own.
+        # The least: over new pages, or on a busy machine, a sweep takes more than its own time.
         taken = min(cpu_seconds(total.backward) for _ in range(3))
         if taken >= seconds:
             return x, total
