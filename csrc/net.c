@@ -89,7 +89,7 @@ static mg_block *new_block(mg_node *const *parameters, uint32_t parameter_count,
 mg_block *mg_net_new_tape(mg_tape *tape, uint32_t nin, mg_node *const *captured,
                           uint32_t captured_count) {
     const uint32_t nout = tape->program->output_count;
-    size_t numbers = mg_tape_room(tape) + tape->residual_count + 2 * (size_t)nout;
+    size_t numbers = mg_tape_forward_room(tape) + tape->residual_count + 2 * (size_t)nout;
     size_t doubles = 2 * (size_t)captured_count + tape->place_count;
     if (numbers > UINT32_MAX || captured_count > UINT32_MAX / 32) {
         return NULL;

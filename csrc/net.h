@@ -148,7 +148,7 @@ static inline double *mg_call_adjoints(mg_block *call) {
 
 /* Where a run of a tape leaves them: tape->residual_count doubles. */
 static inline double *mg_call_residuals(mg_block *call) {
-    return mg_call_inputs(call) + mg_tape_room(mg_net_of(call->operands[0])->tape);
+    return mg_call_inputs(call) + mg_tape_forward_room(mg_net_of(call->operands[0])->tape);
 }
 
 static inline double *mg_call_outputs(mg_block *call) {

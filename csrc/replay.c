@@ -44,7 +44,7 @@ ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operan
         }
         r = v[operands[nary_place(index, count - 1)]];
     } else {
-        double *x = keep ? *residuals : v + mg_tape_scratch(tape);
+        double *x = keep ? *residuals : v + tape->place_count;
         const double c = v[operands[count]];
         for (uint32_t k = 0; k < count; k++) {
             x[k] = v[operands[k]];
@@ -70,7 +70,7 @@ ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operan
 static mg_status first_failure(const mg_tape *tape, uint32_t s, double *v, int places,
                                mg_failure *failure) {
     mg_status status = MG_OK;
-    double *x = v + mg_tape_scratch(tape);
+    double *x = v + tape->place_count;
     for (; s < tape->step_count; s++) {
         const mg_instruction *op = &tape->program->code[tape->ops[s]];
         const uint32_t a = places ? tape->steps[s].a : tape->slot_steps[s].a;

@@ -160,7 +160,7 @@ static void reverse_step(const mg_tape *tape, mg_op op, uint32_t step_number, do
     const double r = v[tape->first_result + step_number];
     if (mg_op_is_wide(op)) {
         const uint32_t *operands = tape->wide + step.a, count = mg_step_count(step);
-        double *x = v + mg_tape_scratch(tape), *t = x + count, *p = t + count, *s = p + count;
+        double *x = v + tape->place_count, *t = x + count, *p = t + count, *s = p + count;
         for (uint32_t k = 0; k < count; k++) {
             x[k] = v[operands[k]];
             t[k] = tangents[operands[k]];

@@ -300,10 +300,6 @@ size_t mg_tape_bytes(const mg_tape *tape) {
            3 * (size_t)program->output_count * sizeof(uint32_t);
 }
 
-size_t mg_tape_room(const mg_tape *tape) {
-    return mg_tape_scratch(tape) + 4 * (size_t)tape->widest;
-}
-
 size_t mg_tape_run_bytes(const mg_tape *tape) {
     return (mg_tape_room(tape) + tape->place_count + tape->residual_count) * sizeof(double);
 }

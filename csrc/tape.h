@@ -50,7 +50,7 @@ typedef struct {
     uint32_t *wide;    /* as in the program, with places for references */
     uint32_t *outputs; /* their places */
     size_t residual_count;
-    /* Slots: the inputs, the constants, then those of results. */
+    /* Slots: the inputs, the constants, then those of results. No more than places. */
     uint32_t slot_count;
     mg_slot_step *slot_steps;
     uint32_t *slot_wide;
@@ -107,11 +107,13 @@ void mg_tape_drop(mg_tape *tape);
 size_t mg_tape_bytes(const mg_tape *tape);
 size_t mg_tape_run_bytes(const mg_tape *tape);
 
-/* How many doubles an array of numbers must have for every way of running, scratch room included;
-   and where that begins: four times as many as the widest op has operands. */
-size_t mg_tape_room(const mg_tape *tape);
-static inline size_t mg_tape_scratch(const mg_tape *tape) {
-    return tape->slot_count > tape->place_count ? tape->slot_count : tape->place_count;
+/* How many doubles an array of numbers must have, scratch room behind the places included: for
+   every way of running, and for forward ones alone. */
+static inline size_t mg_tape_room(const mg_tape *tape) {
+    return tape->place_count + 4 * (size_t)tape->widest;
+}
+static inline size_t mg_tape_forward_room(const mg_tape *tape) {
+    return tape->place_count + (size_t)tape->widest;
 }
 
 /* --- running; arrays are the caller's. `poll` (NULL: never) is called now and then, and not 0
