@@ -35,7 +35,7 @@ def flags():
         link_flags.append(f"-fsanitize={switch('SANITIZE')}")
     if switch("COVERAGE"):
         # Threads count, too: without atomic counters gcov would find negative ones.
-        compile_flags += ["--coverage", "-O0", "-fprofile-update=atomic"]
+        compile_flags += ["--coverage", "-O1", "-fprofile-update=atomic"]
         link_flags.append("--coverage")
     return {"extra_compile_args": compile_flags, "extra_link_args": link_flags}
 

@@ -140,10 +140,10 @@ step_readme_test() {
 }
 
 # What the README's run, which leaves nothing out, has seen once for all. The benchmarks are for one
-# Python and know nothing of coverage. A thousand of the ten thousand random programs are enough to see
-# that another interpreter, compiler or numpy does the same.
+# Python and know nothing of coverage. A thousand of the ten thousand random programs, and twenty as C,
+# are enough to see that another interpreter, compiler or numpy does the same.
 without_bench=--ignore=tests/test_bench.py
-fewer_programs=MICROGRAD_FAST_TEST_BATCHES=2
+fewer_programs=(MICROGRAD_FAST_TEST_BATCHES=2 MICROGRAD_FAST_PROGRAMS=20)
 
 # The same command, where `python3` is another version.
 step_python() {
@@ -170,7 +170,7 @@ step_python() {
             fi
             ;;
     esac
-    export PYTEST_ADDOPTS=$options PATH=$shims:$PATH "$fewer_programs"
+    export PYTEST_ADDOPTS=$options PATH=$shims:$PATH "${fewer_programs[@]}"
     run_readme_command test
     report_pytest
     rm -rf .venv
@@ -184,7 +184,7 @@ step_coverage() {
     # Tests start new processes in other directories; those must find this build too.
     export PYTHONPATH=$PWD
     # The examples are no part of the package, so nothing that only they run is counted.
-    export "$fewer_programs" PYTEST_ADDOPTS="$without_bench --ignore=tests/test_examples.py"
+    export "${fewer_programs[@]}" PYTEST_ADDOPTS="$without_bench --ignore=tests/test_examples.py"
     timeout --foreground 1200 "$tools/coverage" run -m pytest || failed=1
     report_pytest
     make -s -C tests/c coverage

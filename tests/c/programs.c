@@ -133,6 +133,13 @@ static void add_adjoint(mg_ref ref, double more, double *adjoints, double *gradi
     }
 }
 
+/* In which order operands get their shares, which counts where one comes twice: those of a dot in
+   pairs. */
+static uint32_t nth_operand(uint32_t op, uint32_t count, uint32_t j) {
+    const uint32_t m = count / 2;
+    return op != MG_OP_dot || j >= 2 * m ? j : j % 2 == 0 ? j / 2 : m + j / 2;
+}
+
 void differentiate_program(const mg_program *program, const double *inputs, const double *values,
                            const double *seeds, double *adjoints, double *gradient) {
     double *x = scratch_for(program), *d = x + program->wide_count + 2;
@@ -156,8 +163,11 @@ void differentiate_program(const mg_program *program, const double *inputs, cons
             continue;
         }
         partials(op, x, count, parameter, values[i], d);
-        for (uint32_t k = 0; k < count; k++) {
-            if (gets_gradient(op, k)) {
+        for (uint32_t j = 0; j < count; j++) {
+            const uint32_t k = nth_operand(op, count, j);
+            /* A zero partial of three operands is a choice not taken, of which inf * 0 is no part.
+             */
+            if (gets_gradient(op, k) && (mg_op_table[op].arity != 3 || d[k] != 0.0)) {
                 add_adjoint(operands[k], d[k] * g, adjoints, gradient);
             }
         }
