@@ -158,9 +158,11 @@ step_python() {
         3.10) # The oldest numpy that pyproject.toml admits.
             grep -oE 'numpy>=[0-9.]+' pyproject.toml | sed 's/>=/==/' >"$shims/constraints"
             export PIP_CONSTRAINT=$shims/constraints
+            # Ruff sees to it that the examples' syntax is 3.10's; they run on 3.13, too.
+            options+=" --ignore=tests/test_examples.py"
             ;;
         3.12) # The suite with the core's assertions on. What the demo and the examples ask of Python
-            # is seen on the versions at both ends and on the README's.
+            # is seen on other versions.
             export MICROGRAD_FAST_DEBUG=1
             options+=" --ignore=tests/test_demo.py --ignore=tests/test_examples.py"
             ;;
