@@ -10,6 +10,14 @@ cdef object _needs_scalar(Tape tape, str method):
                      f"{tape.name} is {tape.outputs!r}: use jacobian or vjp")
 
 
+# The last argument of methods that take one of their own behind those of the function.
+cdef dict _LAST = {
+    "vjp": "the cotangent of its result",
+    "jvp": "the tangent of its argument",
+    "hvp": "the vector that its Hessian is multiplied by",
+}
+
+
 cdef class Selection:
     """The arguments that something is differentiated with respect to, side by side."""
 
@@ -162,6 +170,22 @@ cdef class FunctionCore:
                     raise TypeError("the arguments have changed while they were read")
             self.remember(tape)
         return tape
+
+    cdef Tape open_but_last(self, tuple given, dict keywords, str method, run_memory **run):
+        """The same for all arguments but the last, which is the method's own."""
+        message = f"{method} takes the arguments of {self.__name__} and then {_LAST[method]}"
+        if not given:
+            raise TypeError(message)
+        failure = None
+        try:
+            return self.open(given[:-1], keywords, run)
+        except TypeError as error:
+            failure = error
+        words = str(failure)
+        # Python's, for a call with an argument too few.
+        if "missing" in words and "required" in words:
+            raise TypeError(f"{message}: {words}")
+        raise failure
 
     cdef int load(self, Tape tape, tuple arguments, dict keywords, run_memory **run) except -1:
         cdef int known = 0
@@ -339,9 +363,9 @@ cdef class FunctionCore:
         >>> f.vjp(2.0, 3.0, [1.0, 10.0], argnums=(0, 1))
         (13.0, 12.0)
         """
-        args, cotangent = _split_last(args, "vjp", "the cotangent of its result")
         cdef run_memory *run = NULL
-        cdef Tape tape = self.open(args, kwargs, &run)
+        cdef Tape tape = self.open_but_last(args, kwargs, "vjp", &run)
+        cotangent = args[-1]
         cdef Selection chosen
         cdef double *room = NULL
         cdef Py_ssize_t i
@@ -374,9 +398,9 @@ cdef class FunctionCore:
         >>> f.jvp(2.0, 3.0, (1.0, 10.0), argnums=(0, 1))
         [23.0, 11.0]
         """
-        args, tangent = _split_last(args, "jvp", "the tangent of its argument")
         cdef run_memory *run = NULL
-        cdef Tape tape = self.open(args, kwargs, &run)
+        cdef Tape tape = self.open_but_last(args, kwargs, "jvp", &run)
+        tangent = args[-1]
         try:
             _select(tape, argnums).match(tangent, tape.seed(run), "the tangent")
             tape.forward_of(run)
@@ -435,9 +459,9 @@ cdef class FunctionCore:
         >>> compile(lambda p: p[0] * p[0] * p[1]).hvp([2.0, 3.0], [1.0, 0.0])
         [6.0, 4.0]
         """
-        args, tangent = _split_last(args, "hvp", "the vector that its Hessian is multiplied by")
         cdef run_memory *run = NULL
-        cdef Tape tape = self.open(args, kwargs, &run)
+        cdef Tape tape = self.open_but_last(args, kwargs, "hvp", &run)
+        tangent = args[-1]
         cdef Selection chosen
         try:
             if not tape.is_scalar:
@@ -494,12 +518,6 @@ cdef class FunctionCore:
         finally:
             mg_memory_free(matrix)
             tape.give(run)
-
-
-cdef tuple _split_last(tuple args, str method, str what):
-    if not args:
-        raise TypeError(f"{method} takes the function's arguments and then {what}")
-    return args[:-1], args[-1]
 
 
 cdef size_t _swept = 0
