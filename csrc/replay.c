@@ -66,7 +66,8 @@ ALWAYS_INLINE int run_nary(const mg_tape *tape, mg_op op, const uint32_t *operan
 
 /* Step `s` must raise, but eager code raises where the first op in the order of the program must.
    That one reads nothing that raises, so it is found by going on with nan in the place of what
-   raises: of all steps that must raise it has the lowest number in the program. */
+   raises: of all steps that must raise it has the lowest number in the program. `places`: numbers
+   are in their places, else in their slots. */
 static mg_status first_failure(const mg_tape *tape, uint32_t s, double *v, int places,
                                mg_failure *failure) {
     mg_status status = MG_OK;
@@ -104,24 +105,22 @@ static mg_status first_failure(const mg_tape *tape, uint32_t s, double *v, int p
     return status;
 }
 
-#define FORWARD mg_tape_run_values
+#define FORWARD run_values
 #define FOR_DERIVATIVES 0
-#define FIRST_FAILURE(tape, s, v, failure) first_failure(tape, s, v, 0, failure)
 #include "replay_forward.inc"
 
-#define FORWARD mg_tape_run_forward
+#define FORWARD run_forward
 #define FOR_DERIVATIVES 1
-#define FIRST_FAILURE(tape, s, v, failure) first_failure(tape, s, v, 1, failure)
 #include "replay_forward.inc"
 
 mg_status mg_tape_values(const mg_tape *tape, double *numbers, int (*poll)(void),
                          mg_failure *failure) {
-    return mg_tape_run_values(tape, numbers, NULL, poll, failure);
+    return run_values(tape, numbers, NULL, poll, failure);
 }
 
 mg_status mg_tape_forward(const mg_tape *tape, double *numbers, double *residuals,
                           int (*poll)(void), mg_failure *failure) {
-    return mg_tape_run_forward(tape, numbers, residuals, poll, failure);
+    return run_forward(tape, numbers, residuals, poll, failure);
 }
 
 /* --- reverse --- */
